@@ -1,0 +1,1 @@
+"""One turn of a conversation, from the request to the saved answer."""

@@ -1,0 +1,147 @@
+"""Which preset answers, with which values, and which layer had the say.
+
+1. Which preset: `?preset=` > the block's `ai:preset` > the global `ai:preset` > `default`.
+2. Which value: body `options` > headers > the preset named in the URL > block metadata > the preset named by the block
+   or the settings > global settings > built-in default.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from pydantic.alias_generators import to_snake
+
+from app.core.errors import InvalidRequest, UnknownPreset
+from app.core.model import Configuration, Preset
+from app.core.values import KEYS, Values, parse_values
+
+PresetLayer: TypeAlias = Literal["url", "block", "global", "default"]
+Layer: TypeAlias = Literal["options", "headers", "preset:url", "block", "preset", "global", "default"]
+
+BLOCK_KEYS = ("ai:preset", *KEYS, "title", "pinned")
+"""What block metadata may hold, besides an app's own `app:…`."""
+
+MAX_TITLE = 200
+MAX_APP_BYTES = 4096
+MAX_CHANGES = 100
+
+_APP_KEY = re.compile(r"app:[A-Za-z0-9_.:-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    preset: Preset
+    preset_layer: PresetLayer
+    values: Values
+    layers: Mapping[str, Layer]
+    """The layer of every field of `values`; `default` also for what nobody said and the service decides."""
+
+
+def resolve(
+    configuration: Configuration,
+    *,
+    url_preset: str | None,
+    options: Values,
+    headers: Values,
+    block: Mapping[str, Any],
+) -> Resolved:
+    """What one turn is made with.
+
+    Raises:
+        UnknownPreset: the URL or the block names a preset that does not exist.
+        InvalidRequest: the block's metadata holds a value that cannot be.
+    """
+    preset, preset_layer = _choose(configuration, url_preset, block)
+    block_values = parse_values({key: block[key] for key in KEYS if key in block}, KEYS, where="block")
+    default = Values(model=preset.default_model)
+    ordered: tuple[tuple[Layer, Values], ...]
+    if preset_layer == "url":
+        # Its service's model comes along: another layer's model belongs to another service.
+        whole = preset.values if preset.values.model else preset.values.model_copy(update=default.said())
+        ordered = (("preset:url", whole), ("block", block_values))
+    else:
+        ordered = (("block", block_values), ("preset", preset.values))
+    ordered = (
+        ("options", options),
+        ("headers", headers),
+        *ordered,
+        ("global", configuration.values),
+        ("default", default),
+    )
+    said: dict[str, Any] = {}
+    layers: dict[str, Layer] = dict.fromkeys(Values.model_fields, "default")
+    for layer, values in reversed(ordered):
+        for field, value in values.said().items():
+            said[field] = value
+            layers[field] = layer
+    return Resolved(preset, preset_layer, Values.model_construct(**said), layers)
+
+
+def explain(resolved: Resolved) -> dict[str, Any]:
+    """Who set what, as JSON. A value of null is left to the service."""
+    return {
+        "preset": {"value": resolved.preset.name, "layer": resolved.preset_layer},
+        "values": {
+            name: {"value": value, "layer": resolved.layers[to_snake(name)]}
+            for name, value in resolved.values.model_dump(mode="json", by_alias=True).items()
+        },
+    }
+
+
+def check_block_changes(configuration: Configuration, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The changes to a block's metadata as they are to be stored; None removes a key.
+
+    Raises:
+        UnknownPreset: `ai:preset` names a preset that does not exist.
+        InvalidRequest: an unknown key, or a value that it cannot have.
+    """
+    if len(changes) > MAX_CHANGES:
+        raise InvalidRequest(f"At most {MAX_CHANGES} keys of a block can be changed at once.")
+    return {key: _check_block_change(configuration, key, value) for key, value in changes.items()}
+
+
+def _check_block_change(configuration: Configuration, key: str, value: Any) -> Any:
+    if key not in BLOCK_KEYS and not _APP_KEY.fullmatch(key):
+        raise InvalidRequest(
+            f"A block has no such key. Known are {', '.join(BLOCK_KEYS)}, and keys of your own that begin with app: "
+            "and go on with letters, digits and _ . : -",
+            param=key[:80],
+        )
+    if value is None:
+        return None
+    if key == "ai:preset":
+        return _find(configuration, value, "There is no preset of this name.", key).name
+    if key in KEYS:
+        parse_values({key: value}, KEYS)
+    elif key == "title" and not (isinstance(value, str) and value.strip() and len(value) <= MAX_TITLE):
+        raise InvalidRequest(f"title: must be a text of at most {MAX_TITLE} characters.", param=key)
+    elif key == "pinned" and not isinstance(value, bool):
+        raise InvalidRequest("pinned: must be true or false.", param=key)
+    elif key.startswith("app:") and len(json.dumps(value)) > MAX_APP_BYTES:
+        raise InvalidRequest(f"{key}: must have at most {MAX_APP_BYTES} bytes as JSON.", param=key)
+    return value
+
+
+def _choose(
+    configuration: Configuration, url_preset: str | None, block: Mapping[str, Any]
+) -> tuple[Preset, PresetLayer]:
+    if url_preset is not None:
+        return _find(configuration, url_preset, "There is no preset of this name.", "preset"), "url"
+    if block.get("ai:preset") is not None:
+        gone = "The preset that this block names in ai:preset does not exist any more."
+        return _find(configuration, block["ai:preset"], gone, "ai:preset"), "block"
+    if configuration.preset is not None:
+        return configuration.presets[configuration.preset], "global"
+    return configuration.presets["default"], "default"
+
+
+def _find(configuration: Configuration, name: Any, complaint: str, param: str) -> Preset:
+    preset = configuration.presets.get(name.removeprefix("ai@")) if isinstance(name, str) else None
+    if preset is None:
+        names = ", ".join(configuration.presets)
+        raise UnknownPreset(f"{complaint} The presets are: {names}.", param=param)
+    return preset

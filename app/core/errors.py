@@ -1,0 +1,120 @@
+"""Everything that can go wrong and is not a bug. The message of each is safe to show to anyone.
+
+    AppError
+      x InvalidRequest            400  the body, a parameter or an option is wrong
+        + InvalidJson             400
+        + UnknownPreset           400
+        + UnsupportedContent      400  a part that this server or this preset cannot take
+      x NotConfigured             400  the preset's key is missing
+      x NotFound                  404
+      x RunInProgress             409
+      x VersionConflict           412  If-Match names an older state
+      x StorageUnavailable        503
+      x ProviderError             502
+        + ProviderRejected        502  it refuses the request as it is: key, model, parameters
+        + ProviderRateLimited     429
+        + ProviderUnavailable     503  connection, overload, 5xx
+        + ProviderTimeout         504
+        + ProviderBroken          502  the answer is not what the format promises, or stops without its end mark
+
+`code` is stable: programs may switch on it.
+"""
+
+from __future__ import annotations
+
+
+class AppError(Exception):
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        """The field at fault, such as `messages[0].role`."""
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class InvalidRequest(AppError):
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidJson(InvalidRequest):
+    code = "invalid_json"
+
+
+class UnknownPreset(InvalidRequest):
+    code = "unknown_preset"
+
+
+class UnsupportedContent(InvalidRequest):
+    code = "unsupported_content"
+
+
+class NotConfigured(AppError):
+    status = 400
+    code = "missing_api_key"
+
+
+class NotFound(AppError):
+    status = 404
+    code = "not_found"
+
+
+class RunInProgress(AppError):
+    status = 409
+    code = "run_in_progress"
+
+
+class VersionConflict(AppError):
+    status = 412
+    code = "version_conflict"
+
+
+class StorageUnavailable(AppError):
+    status = 503
+    code = "storage_unavailable"
+
+
+class ProviderError(AppError):
+    status = 502
+    code = "provider_error"
+    retryable = False
+    """Whether another try, before anything was shown, makes sense."""
+
+
+class ProviderRejected(ProviderError):
+    code = "provider_rejected"
+
+
+class ProviderRateLimited(ProviderError):
+    status = 429
+    code = "provider_rate_limited"
+    retryable = True
+
+
+class ProviderUnavailable(ProviderError):
+    status = 503
+    code = "provider_unavailable"
+    retryable = True
+
+
+class ProviderTimeout(ProviderError):
+    status = 504
+    code = "provider_timeout"
+    retryable = True
+
+
+class ProviderBroken(ProviderError):
+    code = "provider_broken"
+
+
+class RunFailed(AppError):
+    """What ended a run before its first event, told to a client that has not got a byte yet."""
+
+    def __init__(self, message: str, *, code: str, status: int, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.code = code
+        self.status = status

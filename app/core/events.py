@@ -1,0 +1,196 @@
+"""What happens while an answer is made: a closed union of frozen values, named as the AI SDK names its chunks.
+
+A provider yields `ModelEvent`s; the run adds its own and the stream log keeps `StreamEvent`s. They are plain
+dataclasses, not pydantic models: our own code makes them, one per token, so there is nothing to validate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from app.core.messages import ProviderMetadata
+
+FinishReason: TypeAlias = Literal["stop", "length", "content-filter", "tool-calls", "error", "other"]
+"""The six values that every client from ai@5.0.92 on accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one model call. `input_tokens` includes what came from and went to the provider's cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def to_wire(self) -> dict[str, int]:
+        """The `usage` object of `messageMetadata`; figures the provider did not give are left out."""
+        figures = {
+            "inputTokens": self.input_tokens,
+            "outputTokens": self.output_tokens,
+            "totalTokens": self.total_tokens,
+            "reasoningTokens": self.reasoning_tokens,
+            "cachedInputTokens": self.cache_read_tokens,
+            "cacheWriteTokens": self.cache_write_tokens,
+        }
+        return {name: count for name, count in figures.items() if count is not None}
+
+
+# What a provider may yield. Ids are unique within one model call.
+
+
+@dataclass(frozen=True, slots=True)
+class TextStart:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnd:
+    id: str
+    provider_metadata: ProviderMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningStart:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEnd:
+    id: str
+    provider_metadata: ProviderMetadata | None = None
+    """Where a signature travels that the provider wants back."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUrl:
+    source_id: str
+    url: str
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInputStart:
+    tool_call_id: str
+    tool_name: str
+    dynamic: bool = False
+    provider_executed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInputDelta:
+    tool_call_id: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolInputAvailable:
+    tool_call_id: str
+    tool_name: str
+    input: Any
+    dynamic: bool = False
+    provider_executed: bool = False
+    provider_metadata: ProviderMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutputAvailable:
+    tool_call_id: str
+    output: Any
+    dynamic: bool = False
+    provider_executed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutputError:
+    tool_call_id: str
+    error_text: str
+    dynamic: bool = False
+    provider_executed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFinish:
+    """The end mark of a model call, exactly one, always last. A stream without it was cut off."""
+
+    reason: FinishReason
+    usage: Usage
+
+
+# What the run adds.
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStart:
+    message_id: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStart:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinish:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFinish:
+    reason: FinishReason
+    usage: Usage
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamError:
+    """The run failed. `text` is safe to show; `status` is for a client that has not got a byte yet."""
+
+    text: str
+    code: str
+    status: int
+    retry_after: float | None = None
+    """Seconds after which another try makes sense, if the provider said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """The run was stopped; what was said so far is kept."""
+
+
+PartEvent: TypeAlias = (
+    TextStart
+    | TextDelta
+    | TextEnd
+    | ReasoningStart
+    | ReasoningDelta
+    | ReasoningEnd
+    | SourceUrl
+    | ToolInputStart
+    | ToolInputDelta
+    | ToolInputAvailable
+    | ToolOutputAvailable
+    | ToolOutputError
+)
+ModelEvent: TypeAlias = PartEvent | ModelFinish
+StreamEvent: TypeAlias = PartEvent | MessageStart | StepStart | StepFinish | MessageFinish | StreamError | Abort

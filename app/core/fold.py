@@ -1,0 +1,158 @@
+"""The one reducer: what a message looks like after some events have happened to it.
+
+Serves saving, page rendering and late attach, and agrees with the AI SDK's own client reducer
+(`process-ui-message-stream.ts`, ai@7): the same parts in the same order with the same states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, assert_never
+
+from app.core.events import (
+    Abort,
+    MessageFinish,
+    MessageStart,
+    ReasoningDelta,
+    ReasoningEnd,
+    ReasoningStart,
+    SourceUrl,
+    StepFinish,
+    StepStart,
+    StreamError,
+    StreamEvent,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    ToolInputAvailable,
+    ToolInputDelta,
+    ToolInputStart,
+    ToolOutputAvailable,
+    ToolOutputError,
+)
+from app.core.messages import ProviderMetadata, UIMessage
+
+
+def fold(message: UIMessage | None, events: Iterable[StreamEvent]) -> UIMessage | None:
+    """The message after `events`; None while nothing has started.
+
+    Fold many events at once: the text of a part is joined once per call, not once per delta.
+    """
+    draft = _Draft(message)
+    for event in events:
+        draft.apply(event)
+    return draft.message()
+
+
+def merge_metadata(old: Any, new: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects merge, everything else replaces: the AI SDK's rule for `messageMetadata`."""
+    merged = dict(old) if isinstance(old, Mapping) else {}
+    for key, value in new.items():
+        is_object = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge_metadata(merged[key], value) if is_object else value
+    return merged
+
+
+class _Draft:
+    """A message under construction, its parts in wire form; text is collected in pieces."""
+
+    def __init__(self, message: UIMessage | None) -> None:
+        self._wire: dict[str, Any] | None = message.to_wire() if message is not None else None
+        self._open: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        self._tool_input: dict[str, list[str]] = {}
+
+    def message(self) -> UIMessage | None:
+        if self._wire is None:
+            return None
+        for part, pieces in self._open.values():
+            part["text"] = "".join(pieces)
+        return UIMessage.model_validate(self._wire)
+
+    def apply(self, event: StreamEvent) -> None:
+        match event:
+            case TextDelta() | ReasoningDelta():
+                self._open[event.id][1].append(event.delta)
+            case MessageStart():
+                self._start(event)
+            case StepStart():
+                self._parts.append({"type": "step-start"})
+            case TextStart():
+                self._open_part("text", event.id)
+            case ReasoningStart():
+                self._open_part("reasoning", event.id)
+            case TextEnd() | ReasoningEnd():
+                self._close_part(event.id, event.provider_metadata)
+            case SourceUrl():
+                title = {"title": event.title} if event.title is not None else {}
+                self._parts.append({"type": "source-url", "sourceId": event.source_id, "url": event.url, **title})
+            case ToolInputStart() | ToolInputDelta() | ToolInputAvailable():
+                self._apply_tool_input(event)
+            case ToolOutputAvailable():
+                self._tool_part(event.tool_call_id).update(state="output-available", output=event.output)
+            case ToolOutputError():
+                self._tool_part(event.tool_call_id).update(state="output-error", errorText=event.error_text)
+            case MessageFinish():
+                self._add_metadata(event.metadata)
+            case StepFinish() | StreamError() | Abort():
+                pass
+            case _:
+                assert_never(event)
+
+    @property
+    def _parts(self) -> list[dict[str, Any]]:
+        assert self._wire is not None, "an event before MessageStart"
+        parts: list[dict[str, Any]] = self._wire["parts"]
+        return parts
+
+    def _start(self, event: MessageStart) -> None:
+        if self._wire is None:
+            self._wire = {"id": event.message_id, "role": "assistant", "parts": []}
+        self._add_metadata(event.metadata)
+
+    def _add_metadata(self, metadata: Mapping[str, Any]) -> None:
+        assert self._wire is not None
+        if metadata:
+            self._wire["metadata"] = merge_metadata(self._wire.get("metadata"), metadata)
+
+    def _open_part(self, kind: str, part_id: str) -> None:
+        part: dict[str, Any] = {"type": kind, "text": "", "state": "streaming"}
+        self._parts.append(part)
+        self._open[part_id] = (part, [])
+
+    def _close_part(self, part_id: str, provider_metadata: ProviderMetadata | None) -> None:
+        part, pieces = self._open.pop(part_id)
+        part["text"] = "".join(pieces)
+        part["state"] = "done"
+        if provider_metadata is not None:
+            part["providerMetadata"] = provider_metadata
+
+    def _apply_tool_input(self, event: ToolInputStart | ToolInputDelta | ToolInputAvailable) -> None:
+        if isinstance(event, ToolInputDelta):
+            self._tool_input[event.tool_call_id].append(event.delta)
+            self._tool_part(event.tool_call_id)["rawInput"] = "".join(self._tool_input[event.tool_call_id])
+            return
+        part = self._find_tool_part(event.tool_call_id)
+        if part is None:
+            part = {"type": "dynamic-tool" if event.dynamic else f"tool-{event.tool_name}"}
+            if event.dynamic:
+                part["toolName"] = event.tool_name
+            part["toolCallId"] = event.tool_call_id
+            self._parts.append(part)
+        if event.provider_executed:
+            part["providerExecuted"] = True
+        if isinstance(event, ToolInputStart):
+            self._tool_input[event.tool_call_id] = []
+            part["state"] = "input-streaming"
+            return
+        part.pop("rawInput", None)
+        part.update(state="input-available", input=event.input)
+        if event.provider_metadata is not None:
+            part["callProviderMetadata"] = event.provider_metadata
+
+    def _find_tool_part(self, tool_call_id: str) -> dict[str, Any] | None:
+        return next((part for part in reversed(self._parts) if part.get("toolCallId") == tool_call_id), None)
+
+    def _tool_part(self, tool_call_id: str) -> dict[str, Any]:
+        part = self._find_tool_part(tool_call_id)
+        assert part is not None, f"no tool call {tool_call_id}"
+        return part

@@ -1,0 +1,135 @@
+"""The neutral prompt that an adapter receives, and the preset that says how to send it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from app.core.messages import ProviderMetadata, UIMessage
+from app.core.values import NO_VALUES, ResponseFormat, Thinking, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    media_type: str
+    data: str
+    """Base64, without the `data:` prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    text: str
+    provider_metadata: ProviderMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    input: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    id: str
+    name: str
+    output: Any
+    is_error: bool = False
+
+
+Content: TypeAlias = Text | Image | Reasoning | ToolCall | ToolResult
+
+ModelRole: TypeAlias = Literal["user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMessage:
+    """`tool` messages hold only ToolResults and follow the assistant message that made the calls."""
+
+    role: ModelRole
+    content: tuple[Content, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One model call. None means: leave it to the provider."""
+
+    model: str
+    messages: tuple[ModelMessage, ...]
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    thinking: Thinking | None = None
+    response_format: ResponseFormat = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """What a client asks for with one POST, whatever format it came in."""
+
+    messages: tuple[UIMessage, ...]
+    """The history up to and including what is to be answered; with `message_only` just that last message."""
+    minted: frozenset[str] = frozenset()
+    """Ids that the client did not send (SDK 4, hand-written requests); such messages are known by what they say."""
+    message_only: bool = False
+    """The stored branch is the history."""
+    trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
+    message_id: str | None = None
+    """The message an edit, a regeneration or a continuation is about."""
+    preset: str | None = None
+    """`?preset=`."""
+    options: Values = NO_VALUES
+    headers: Values = NO_VALUES
+    store: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. A phase that takes longer ends the model call with `ProviderTimeout`."""
+
+    connect: float = 5.0
+    first_event: float = 120.0
+    between_events: float = 60.0
+    total: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named way to answer, as the configuration has it."""
+
+    name: str
+    provider: str
+    """A row of the catalog."""
+    title: str | None = None
+    description: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    """Only where Wave's `ai:apitoken` gives one; else the key comes from the environment."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Values = NO_VALUES
+    default_model: str | None = None
+    """The service's customary model, for when no layer names one."""
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything the configuration files say, at one moment. Replaced as a whole when a file changes."""
+
+    presets: Mapping[str, Preset]
+    """By name, without Wave's `ai@`; `default` is always there."""
+    preset: str | None = None
+    """The global `ai:preset`."""
+    values: Values = NO_VALUES
+    """The other global `ai:*` settings."""
+    origin: str = ""
+    """One sentence for people: where the default preset came from."""

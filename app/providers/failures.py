@@ -1,0 +1,220 @@
+"""What a failed model call is told as: sentences of our own, safe to show to anyone, and one line in the log.
+
+A service's own words stay out of them: they quote keys, addresses and web pages. The one exception is a refused
+request (400, 413, 422), where a short, redacted piece says what to change.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from traceback import extract_tb
+from typing import Any
+
+from app.core.errors import (
+    ProviderBroken,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from app.providers.endpoint import Endpoint
+
+log = logging.getLogger("palaver.providers")
+
+_LONGEST_QUOTE = 200
+_NOISE = re.compile(
+    r"""\w+://\S+                                       # addresses
+      | \bBearer\s+\S+
+      | \b(?:sk|gsk|pk|rk|pplx|xai|hf|AIza)[-_]?[\w*.-]{6,}  # keys, also half masked ones
+      | [\w+/=-]{32,}                                   # anything else that long is no word
+    """,
+    re.VERBOSE,
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class ReportedError(Exception):
+    """An error that a service reports inside its answer, as its `details` say."""
+
+    def __init__(self, details: Any) -> None:
+        super().__init__("reported inside the answer")
+        self.details = details
+
+
+def redact(text: str, secrets: Iterable[str] = (), limit: int = _LONGEST_QUOTE) -> str:
+    """`text` on one line, at most `limit` characters, without anything that looks like a key or an address."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    text = " ".join(_NOISE.sub("… ", _CONTROL.sub(" ", text[: 20 * limit])).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Failures:
+    """The errors of one preset's calls."""
+
+    def __init__(self, preset: str, endpoint: Endpoint) -> None:
+        self._preset = f"preset {preset!r}"
+        self._endpoint = endpoint
+        self._service = endpoint.service.title
+
+    def status(self, status: int, body: object, retry_after: float | None = None) -> ProviderError:
+        """The service answered with an error status; `body` is its decoded JSON or its text."""
+        details = _details(body)
+        self._log(f"status {status}", details, quote=status not in (401, 403, 407))
+        return self._by_status(status, details, retry_after)
+
+    def reported(self, body: object) -> ProviderError:
+        """The service reported an error inside its answer, under status 200."""
+        details = _details(body)
+        self._log("reported in the stream", details)
+        code = str(details.get("code"))
+        if len(code) == 3 and code.isdigit() and code[0] in "45":
+            return self._by_status(int(code), details, None)
+        if _says(details, "overloaded", "server_error", "api_error", "internal", "unavailable"):
+            return ProviderUnavailable(
+                f"{self._service} has trouble answering {self._preset} at the moment. Try again in a while."
+            )
+        if _says(details, "rate_limit", "too_many_requests", "resource_exhausted"):
+            return self._limited(None)
+        if _says(details, "timeout"):
+            return ProviderTimeout(f"{self._service} took too long to answer {self._preset}. Try again in a while.")
+        if _says(details, "insufficient_quota", "billing"):
+            return self._unpaid()
+        if _says(details, "authentication", "invalid_api_key"):
+            return self._refused_key()
+        if _says(details, "permission"):
+            return self._not_allowed()
+        if _says(details, "not_found"):
+            return self._not_found()
+        if _says(details, "invalid_request", "context_length"):
+            return self._refused_request(details)
+        return ProviderError(f"{self._service} reported an error while it answered {self._preset}. Try again.")
+
+    def unreachable(self, error: Exception) -> ProviderUnavailable:
+        """No connection came about, or it broke before the first event."""
+        self._log("no connection", {"message": repr(error)})
+        if self._endpoint.is_loopback:
+            return ProviderUnavailable(
+                f"{self._service} does not answer at {self._endpoint.host}. "
+                f"Start it, or check the base_url of {self._preset}."
+            )
+        return ProviderUnavailable(
+            f"{self._service} cannot be reached for {self._preset}. Check the network and the preset's base_url."
+        )
+
+    def cut_off(self, error: Exception | None = None) -> ProviderBroken:
+        """The answer ended without its end mark."""
+        self._log("no end mark", {"message": repr(error) if error else ""})
+        return ProviderBroken(f"The answer of {self._service} for {self._preset} stopped before its end. Try again.")
+
+    def unreadable(self, why: str, error: Exception | None = None) -> ProviderBroken:
+        """The answer is not what the format promises. `why` is for the log."""
+        self._log(why, {"message": repr(error) if error else ""})
+        return ProviderBroken(
+            f"{self._service} answered {self._preset} with something that is not a model's answer. "
+            "Check the preset's provider and base_url."
+        )
+
+    def timeout(self, phase: str, seconds: float) -> ProviderTimeout:
+        """`phase` says what took longer than `seconds`, such as `the first word`."""
+        self._log("timeout", {"message": phase})
+        return ProviderTimeout(
+            f"{self._service} took longer than {seconds:g} seconds for {phase}. Try again, or raise the timeouts of "
+            f"{self._preset}."
+        )
+
+    def unexpected(self, error: Exception) -> ProviderError:
+        """Neither the service nor the network, as far as we know: a bug. The log gets the places, not the values."""
+        places = [f"{frame.name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+        self._log("unexpected", {"type": type(error).__name__, "code": " ".join(places), "message": str(error)})
+        return ProviderError(f"{self._service} could not be asked for {self._preset}. The server's log says more.")
+
+    def _by_status(self, status: int, details: Mapping[str, Any], retry_after: float | None) -> ProviderError:
+        if _says(details, "insufficient_quota", "billing_error"):
+            return self._unpaid()
+        match status:
+            case 401 | 407:
+                return self._refused_key()
+            case 402:
+                return self._unpaid()
+            case 403:
+                return self._not_allowed()
+            case 404:
+                return self._not_found()
+            case 429:
+                return self._limited(retry_after)
+            case _ if status in (408, 409, 425) or status >= 500:
+                return ProviderUnavailable(
+                    f"{self._service} has trouble answering {self._preset} at the moment (status {status}). "
+                    "Try again in a while.",
+                    retry_after=retry_after,
+                )
+            case _ if 300 <= status < 400:
+                return ProviderRejected(
+                    f"{self._service} redirects {self._preset} elsewhere, which is never followed. "
+                    "Check the preset's base_url."
+                )
+            case _:
+                return self._refused_request(details)
+
+    def _refused_key(self) -> ProviderRejected:
+        check = f"Check {self._endpoint.key_name}." if self._endpoint.key_name else "Set its api_key_env."
+        return ProviderRejected(f"{self._service} refuses the key of {self._preset}. {check}")
+
+    def _not_allowed(self) -> ProviderRejected:
+        return ProviderRejected(
+            f"{self._service} does not allow this to {self._preset}. Check the rights of its key and its model."
+        )
+
+    def _not_found(self) -> ProviderRejected:
+        return ProviderRejected(
+            f"{self._service} knows no such model or address. Check the model and the base_url of {self._preset}."
+        )
+
+    def _unpaid(self) -> ProviderRejected:
+        return ProviderRejected(
+            f"The account behind {self._preset} has no credit left at {self._service}. Check its billing page."
+        )
+
+    def _limited(self, retry_after: float | None) -> ProviderRateLimited:
+        when = f"in {retry_after:.0f} seconds" if retry_after and retry_after >= 1 else "in a while"
+        return ProviderRateLimited(
+            f"{self._service} limits the requests of {self._preset}. Try again {when}.", retry_after=retry_after
+        )
+
+    def _refused_request(self, details: Mapping[str, Any]) -> ProviderRejected:
+        quote = redact(str(details.get("message") or ""), self._endpoint.secrets)
+        said = f"It says: {quote}" if quote else f"Check the model and the options of {self._preset}."
+        return ProviderRejected(f"{self._service} refuses the request of {self._preset}. {said}")
+
+    def _log(self, what: str, details: Mapping[str, Any], *, quote: bool = True) -> None:
+        said = {name: details[name] for name in ("type", "code", "message") if details.get(name)}
+        if not quote:
+            said.pop("message", None)
+        log.warning(
+            "a model call failed",
+            extra={
+                "preset": self._preset,
+                "provider": self._service,
+                "failure": what,
+                "said": redact(str(said), self._endpoint.secrets, limit=500),
+            },
+        )
+
+
+def _details(body: object) -> Mapping[str, Any]:
+    """The inner `{"type", "code", "message"}` of the shapes that error bodies have."""
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        return inner if isinstance(inner, Mapping) else {"message": str(inner)}
+    if isinstance(body, str) and not body.lstrip().startswith("<"):
+        return {"message": body}
+    return {}
+
+
+def _says(details: Mapping[str, Any], *words: str) -> bool:
+    said = f"{details.get('type')} {details.get('code')}".lower()
+    return any(word in said for word in words)

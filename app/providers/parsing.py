@@ -1,0 +1,83 @@
+"""The JSON of model services, half surrogate pairs included.
+
+Some services cut an answer in the middle of an emoji: one event ends with its first surrogate, the next begins with
+its second. Half a pair is no text; nothing behind this package may meet one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from pydantic_core import from_json
+
+from app.core.events import ModelEvent, ReasoningDelta, ReasoningEnd, TextDelta, TextEnd, ToolInputDelta
+
+_REPLACEMENT = "\ufffd"
+
+
+class Parser:
+    """Decodes the data of one answer's events."""
+
+    __slots__ = ("torn",)
+
+    def __init__(self) -> None:
+        self.torn = False
+        """Half pairs have come: the answer's events must go through a Mender from here on."""
+
+    def __call__(self, data: bytes) -> Any:
+        """Raises ValueError where `data` is not JSON in UTF-8."""
+        try:
+            return from_json(data)
+        except ValueError:
+            value = json.loads(data.decode())  # takes half pairs, and refuses whatever else is wrong
+            self.torn = True
+            return value
+
+
+class Mender:
+    """Joins the halves of pairs that two deltas of a part share, and replaces those that stay alone."""
+
+    def __init__(self) -> None:
+        self._halves: dict[str, str] = {}
+
+    def mend(self, events: Sequence[ModelEvent]) -> list[ModelEvent]:
+        mended: list[ModelEvent] = []
+        for event in events:
+            match event:
+                case TextDelta(id=part) | ReasoningDelta(id=part) | ToolInputDelta(tool_call_id=part):
+                    delta = self._joined(part, event.delta)
+                    if delta:
+                        mended.append(replace(event, delta=delta))
+                case TextEnd(id=part) | ReasoningEnd(id=part) if self._halves.pop(part, ""):
+                    delta_type = TextDelta if isinstance(event, TextEnd) else ReasoningDelta
+                    mended += delta_type(part, _REPLACEMENT), _whole(event)
+                case _:
+                    mended.append(_whole(event))
+        return mended
+
+    def _joined(self, part: str, delta: str) -> str:
+        text = self._halves.pop(part, "") + delta
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self._halves[part] = text[-1]
+            text = text[:-1]
+        return _whole_text(text)
+
+
+def _whole_text(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _whole(value: Any) -> Any:
+    """The same value, dataclasses and containers included, with whole pairs only."""
+    if isinstance(value, str):
+        return _whole_text(value)
+    if isinstance(value, Mapping):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return replace(value, **{field.name: _whole(getattr(value, field.name)) for field in fields(value)})
+    return value

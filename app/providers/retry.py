@@ -1,0 +1,66 @@
+"""When a model call is tried again: only before its first event, a few times, and not for long.
+
+The SDKs' own retries are off: they sleep whatever `Retry-After` says, an hour if it is an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from app.core.errors import ProviderError, ProviderTimeout
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Seconds, except for `attempts`, which counts the first one too."""
+
+    attempts: int = 3
+    budget: float = 20.0
+    """No further attempt starts later than this after the first."""
+    longest_wait: float = 10.0
+    """A service that wants more patience is not waited for: its error is shown at once."""
+    shortest_pause: float = 0.3
+    longest_pause: float = 2.0
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    random: Callable[[], float] = random.random
+
+    def wait(self, failure: ProviderError, *, attempt: int, elapsed: float) -> float | None:
+        """How long to wait before the next attempt; None: give up.
+
+        A timeout is not tried again: whoever waits has waited long enough, and the call may have been paid for.
+
+        Args:
+            failure: how the last attempt ended.
+            attempt: how many there were so far.
+            elapsed: since the first one began.
+        """
+        if attempt >= self.attempts or not failure.retryable or isinstance(failure, ProviderTimeout):
+            return None
+        wait = failure.retry_after
+        if wait is None:
+            longest = min(self.longest_pause, self.shortest_pause * 4 ** (attempt - 1) * 2)
+            wait = self.shortest_pause + self.random() * (longest - self.shortest_pause)
+        if wait > self.longest_wait or elapsed + wait > self.budget:
+            return None
+        return wait
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Seconds that `retry-after-ms` or `retry-after` (seconds or an HTTP date) ask for."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now())
+    except (TypeError, ValueError):
+        return None

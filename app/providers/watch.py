@@ -1,0 +1,63 @@
+"""A time limit for many short waits in a row.
+
+`asyncio.timeout` makes and cancels a timer each time, which costs as much as decoding a token does. Here one timer
+serves a whole answer: when it rings too early it is set again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class Watch:
+    """Use `with watch.until(when): await …`, one at a time; a wait beyond `when` (loop time) raises TimeoutError."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._when = 0.0
+        self._task: asyncio.Task[object] | None = None
+        """Who waits; None between two waits."""
+        self._cancelling = 0
+        self._expired = False
+
+    def until(self, when: float) -> Self:
+        self._when = when
+        return self
+
+    def __enter__(self) -> Self:
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        self._cancelling = task.cancelling()
+        self._expired = False
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._when, self._ring)
+        elif self._timer.when() > self._when:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._when, self._ring)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        assert task is not None
+        # The same rule as asyncio.Timeout's: our own cancellation becomes a TimeoutError, anybody else's stays one.
+        if self._expired and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # the next wait sets it again
+        if self._loop.time() < self._when:
+            self._timer = self._loop.call_at(self._when, self._ring)
+        else:
+            self._expired = True
+            self._task.cancel()

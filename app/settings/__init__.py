@@ -1,0 +1,1 @@
+"""What the environment, the command line and the configuration files say."""

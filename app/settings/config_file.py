@@ -1,0 +1,114 @@
+"""`palaver.toml` → Configuration.
+
+[settings]
+"ai:preset" = "claude"
+
+[presets.claude]
+provider = "anthropic"
+model = "claude-sonnet-5-5"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from app.core.model import Configuration, Preset, Timeouts
+from app.core.values import KEYS, Values
+from app.providers.catalog import CATALOG
+from app.settings.errors import ConfigurationError
+from app.settings.fields import (
+    check_keys,
+    check_model,
+    read_base_url,
+    read_file,
+    read_global_preset,
+    read_headers,
+    read_preset_name,
+    read_provider,
+    read_seconds,
+    read_table,
+    read_text,
+    read_values,
+    read_variable,
+)
+
+VALUE_KEYS: Mapping[str, str] = {field: field for field in Values.model_fields}
+
+PRESET_KEYS = (
+    "provider",
+    *VALUE_KEYS,
+    "base_url",
+    "api_key_env",
+    "headers",
+    "timeouts",
+    "title",
+    "description",
+)
+SETTINGS_KEYS = ("ai:preset", *KEYS)
+TIMEOUT_KEYS = tuple(field.name for field in fields(Timeouts))
+
+
+def read_config_file(path: Path) -> Configuration:
+    """What the file says; `default` is among the presets only where the file defines it.
+
+    Raises:
+        ConfigurationError: the file is missing or anything in it is not right.
+    """
+    name = path.name
+    document = _parse(read_file(path, name), name)
+    check_keys(document, ("settings", "presets"), f"{name}: ")
+    settings = read_table(document.get("settings", {}), f"{name}: settings")
+    check_keys(settings, SETTINGS_KEYS, f"{name}: settings.")
+    said = {key: value for key, value in settings.items() if key != "ai:preset"}
+    values = read_values(said, KEYS, f"{name}: settings.")
+
+    presets: dict[str, Preset] = {}
+    for key, table in read_table(document.get("presets", {}), f"{name}: presets").items():
+        preset = _read_preset(key, table, f"{name}: presets.")
+        if preset.name in presets:
+            raise ConfigurationError(f"{name}: presets.{key}: there is a preset of this name already")
+        check_model(preset, values, f"{name}: presets.{key}.model")
+        presets[preset.name] = preset
+
+    chosen = settings.get("ai:preset")
+    if chosen is not None:
+        chosen = read_global_preset(chosen, presets, f"{name}: settings.ai:preset")
+    return Configuration(presets=presets, preset=chosen, values=values)
+
+
+def _parse(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # huge numbers and deep nesting are ValueError and RecursionError
+        raise ConfigurationError(f"{name}: not valid TOML: {error}") from None
+
+
+def _read_preset(key: str, value: Any, prefix: str) -> Preset:
+    name = read_preset_name(key, prefix)
+    table = read_table(value, prefix + key)
+    prefix = f"{prefix}{key}."
+    check_keys(table, PRESET_KEYS, prefix)
+    provider = read_provider(table.get("provider"), f"{prefix}provider")
+    said = {field: table[field] for field in VALUE_KEYS if field in table}
+    return Preset(
+        name=name,
+        provider=provider,
+        title=read_text(table["title"], f"{prefix}title", 200) if "title" in table else None,
+        description=read_text(table["description"], f"{prefix}description", 2000) if "description" in table else None,
+        base_url=read_base_url(table["base_url"], f"{prefix}base_url") if "base_url" in table else None,
+        api_key_env=read_variable(table["api_key_env"], f"{prefix}api_key_env") if "api_key_env" in table else None,
+        headers=read_headers(table.get("headers", {}), f"{prefix}headers"),
+        values=read_values(said, VALUE_KEYS, prefix),
+        default_model=CATALOG[provider].default_model,
+        timeouts=_read_timeouts(table.get("timeouts", {}), f"{prefix}timeouts"),
+    )
+
+
+def _read_timeouts(value: Any, place: str) -> Timeouts:
+    table = read_table(value, place)
+    check_keys(table, TIMEOUT_KEYS, f"{place}.")
+    return Timeouts(**{key: read_seconds(seconds, f"{place}.{key}") for key, seconds in table.items()})

@@ -1,0 +1,192 @@
+"""Conversations in one SQLite file: `core.ports.ConversationStore`.
+
+Where a message goes is decided in `tree`. A save reads the outline of its conversation (no bodies), lets the rules
+work on it and writes what they added, in one transaction that is on the disk before the save is acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiosqlite import Connection
+
+from app.core.errors import VersionConflict
+from app.core.fold import merge_metadata
+from app.core.messages import UIMessage
+from app.core.ports import AnswerStatus, Conversation, ConversationPage, Placement
+from app.storage.database import Database, Row, open_database
+from app.storage.listing import read_page
+from app.storage.rows import (
+    LOAD,
+    Block,
+    read_block,
+    read_tree,
+    title_of,
+    to_conversation,
+    to_draft,
+    write_answer,
+    write_block,
+    write_tree,
+)
+
+
+class SqliteStore:
+    """Implements `core.ports.ConversationStore`."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = now
+
+    async def close(self) -> None:
+        """Finish what is being written, then let go of the file."""
+        await self._database.close()
+
+    async def mark_interrupted(self) -> None:
+        """Mark the answers that nobody goes on writing, because their process has ended.
+
+        If that is wrong, because another process has the file open too, its next `put_answer` puts it right.
+        """
+        running = "SELECT row, block_id, body FROM messages WHERE status = 'streaming'"
+        if not await self._database.read(running, {}):
+            return
+
+        async def mark(connection: Connection) -> None:
+            for row, block_id, body in await connection.execute_fetchall(running):
+                message = UIMessage.model_validate_json(body)
+                metadata = merge_metadata(message.metadata, {"status": "interrupted"})
+                draft = to_draft(message.model_copy(update={"metadata": metadata}))
+                await write_answer(connection, row, draft, "interrupted", self._now())
+                await connection.execute_fetchall(
+                    "UPDATE conversations SET version = version + 1 WHERE block_id = :block_id", {"block_id": block_id}
+                )
+
+        await self._database.write(mark)
+
+    async def load(self, block_id: str) -> Conversation | None:
+        return to_conversation(block_id, await self._database.read(LOAD, {"block_id": block_id}))
+
+    async def save(
+        self,
+        block_id: str,
+        messages: Sequence[UIMessage],
+        *,
+        placement: Placement,
+        if_version: int | None = None,
+    ) -> Conversation:
+        """As the port says. An empty list changes nothing; the version of what does not exist is 0."""
+        drafts = [to_draft(message) for message in messages]
+        now = self._now()
+
+        async def save(connection: Connection) -> Sequence[Row]:
+            block = await read_block(connection, block_id) or Block(block_id, now, now)
+            if if_version is not None and if_version != block.version:
+                raise VersionConflict(
+                    "The conversation has changed since it was loaded. Load it again and repeat the change."
+                )
+            tree = await read_tree(connection, block)
+            if drafts:
+                (tree.branch if placement == "branch" else tree.merge)(drafts)
+            if tree.changed:
+                changed = replace(
+                    block,
+                    created_at=block.created_at if block.version else now,
+                    updated_at=now,
+                    head=tree.head,
+                    version=block.version + 1,
+                    automatic_title=block.automatic_title or title_of(drafts),
+                )
+                await write_block(connection, changed)
+                await write_tree(connection, block_id, tree, now)
+            return list(await connection.execute_fetchall(LOAD, {"block_id": block_id}))
+
+        rows = await self._database.write(save)
+        return to_conversation(block_id, rows) or Conversation(block_id, "", (), now, now, 0)
+
+    async def put_answer(self, block_id: str, parent_id: str | None, message: UIMessage, status: AnswerStatus) -> None:
+        """As the port says. A conversation that was deleted meanwhile does not come back."""
+        draft = to_draft(message)
+        now = self._now()
+
+        async def put_answer(connection: Connection) -> None:
+            block = await read_block(connection, block_id)
+            if block is None or block.head is None:
+                return
+            tree = await read_tree(connection, block)
+            answer = tree.answer(parent_id, draft)
+            if answer.ours and (answer.status, answer.fingerprint) == (status, draft.fingerprint):
+                return
+            await write_tree(connection, block_id, tree, now)
+            await write_answer(connection, answer.row, draft, status, now)
+            shown = status != "streaming" or (answer.draft is None and not answer.running)
+            if shown or tree.changed:
+                await write_block(
+                    connection, replace(block, head=tree.head, version=block.version + shown, updated_at=now)
+                )
+
+        await self._database.write(put_answer)
+
+    async def delete(self, block_id: str) -> bool:
+        """Also the metadata; what was deleted is then neither in the file nor in its log."""
+
+        async def delete(connection: Connection) -> bool:
+            block = await read_block(connection, block_id)
+            await connection.execute_fetchall(
+                "DELETE FROM conversations WHERE block_id = :block_id", {"block_id": block_id}
+            )
+            return block is not None and block.head is not None
+
+        existed = await self._database.write(delete)
+        await self._database.checkpoint()
+        return existed
+
+    async def page(self, *, query: str = "", cursor: str | None = None, limit: int = 50) -> ConversationPage:
+        return await read_page(self._database, query=query, cursor=cursor, limit=limit)
+
+    async def block(self, block_id: str) -> Mapping[str, Any]:
+        rows = await self._database.read(
+            "SELECT metadata FROM conversations WHERE block_id = :block_id", {"block_id": block_id}
+        )
+        metadata: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
+        return metadata
+
+    async def patch_block(self, block_id: str, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As the port says. A title counts as a change of the conversation, but does not make it the newest."""
+        now = self._now()
+
+        async def patch(connection: Connection) -> Mapping[str, Any]:
+            old = await read_block(connection, block_id) or Block(block_id, now, now)
+            metadata = {key: value for key, value in {**old.metadata, **changes}.items() if value is not None}
+            new = replace(old, metadata=metadata)
+            retitled = old.head is not None and new.title != old.title
+            await write_block(connection, replace(new, version=old.version + retitled))
+            return metadata
+
+        return await self._database.write(patch)
+
+    def _now(self) -> str:
+        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+async def open_store(path: Path, *, now: Callable[[], datetime], busy_timeout: float = 4.0) -> SqliteStore:
+    """Open the file, made if need be. Answers that a crash cut off are marked as interrupted.
+
+    Args:
+        path: of the database, in a folder that exists.
+        now: the time of day.
+        busy_timeout: seconds that a write waits for its turn before it is refused.
+
+    Raises:
+        StorageUnavailable: the file cannot be opened, or a newer version has written it.
+    """
+    store = SqliteStore(await open_database(path, busy_timeout), now)
+    try:
+        await store.mark_interrupted()
+    except BaseException:
+        await store.close()
+        raise
+    return store

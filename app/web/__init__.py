@@ -1,0 +1,1 @@
+"""HTTP. The only place with Starlette."""

@@ -1,0 +1,63 @@
+"""`/api/ai/chat/{blockId}`: start a turn, attach to a running one, stop it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, unquote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.web.body import read_object
+from app.web.deps import State
+from app.web.requests import block_id_of, deps_of, header_values, preset_of, protocol_of, sdk_of
+from app.web.streaming import stream_run
+from app.wire.chat_request import parse_chat_request
+from app.wire.formats import choose_encoder
+
+# Older AI SDKs append the path of a resume to the whole URL, query string included (wire contract of ai@4 to ai@7).
+_PATH_IN_QUERY = re.compile(r"(?P<query>.*)/(?P<chat>[^/?&]+)/stream")
+_CHAT_ID_IN_QUERY = re.compile(r"(?P<query>.*?)[?&]?chatId=(?P<chat>[^&]*)")
+
+
+async def post_chat(request: Request[State]) -> Response:
+    deps = deps_of(request)
+    block_id = block_id_of(request)
+    chat = parse_chat_request(
+        await read_object(request),
+        preset=preset_of(request),
+        headers=header_values(request),
+        new_id=deps.new_id,
+    )
+    encoder = choose_encoder(protocol_of(request), sdk_of(request), is_v4=chat.is_v4)
+    run = await deps.turns.begin(block_id, chat.turn)
+    return await stream_run(deps.runs.read(run), encoder)
+
+
+async def get_stream(request: Request[State]) -> Response:
+    """Re-attach to the running turn: everything from `start` on, then live. Nothing running is no error."""
+    deps = deps_of(request)
+    query, is_v4 = _resume_query(request.url.query)
+    parameters = parse_qs(query)
+    protocol = protocol_of(request) or next(iter(parameters.get("protocol", ())), None)
+    sdk = sdk_of(request) or next(iter(parameters.get("sdk", ())), None)
+    encoder = choose_encoder(protocol, sdk, is_v4=is_v4)
+    run = deps.runs.running(block_id_of(request))
+    if run is None:
+        if not is_v4:
+            return Response(status_code=204)
+        return Response(media_type=encoder.media_type, headers=encoder.headers)  # SDK 4 takes a 204 for an error
+    return await stream_run(deps.runs.read(run), encoder)
+
+
+async def post_stop(request: Request[State]) -> Response:
+    return JSONResponse({"stopped": await deps_of(request).runs.stop(block_id_of(request))})
+
+
+def _resume_query(raw: str) -> tuple[str, bool]:
+    """The query the app wrote, without what its SDK appended, and whether that SDK is 4."""
+    if (path := _PATH_IN_QUERY.fullmatch(raw)) is not None:
+        return unquote(path["query"]), False
+    if (chat := _CHAT_ID_IN_QUERY.fullmatch(raw)) is not None:
+        return chat["query"], True
+    return raw, False

@@ -1,0 +1,29 @@
+"""What endpoints may use: built once by `app.main`, read as `request.state["deps"]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from jinja2 import Environment
+
+from app.chat.live import LiveRuns
+from app.chat.turns import Turns
+from app.core.model import Configuration
+from app.core.ports import ConversationStore
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    turns: Turns
+    runs: LiveRuns
+    store: ConversationStore
+    configuration: Callable[[], Configuration]
+    """The configuration as it is now; a changed file replaces it."""
+    templates: Environment
+    new_id: Callable[[], str]
+
+
+class State(TypedDict):
+    deps: Deps

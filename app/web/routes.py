@@ -1,0 +1,41 @@
+"""Every URL on one screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from app.web import auth, blocks_api, chat_api, conversations_api, health, pages
+
+
+def routes(static_folder: Path) -> list[Route | Mount]:
+    chat = "/api/ai/chat/{block_id}"
+    conversations = "/api/ai/conversations"
+    return [
+        Route(chat, chat_api.post_chat, methods=["POST"]),
+        Route(chat, chat_api.get_stream, methods=["GET"]),
+        Route(chat + "/stream", chat_api.get_stream, methods=["GET"]),
+        Route(chat + "/{chat_id:path}/stream", chat_api.get_stream, methods=["GET"]),
+        Route(chat + "/stop", chat_api.post_stop, methods=["POST"]),
+        Route(chat + "/{chat_id:path}/stop", chat_api.post_stop, methods=["POST"]),
+        Route(conversations, conversations_api.list_conversations, methods=["GET"]),
+        Route(conversations + "/{block_id}", conversations_api.get_conversation, methods=["GET"]),
+        Route(conversations + "/{block_id}", conversations_api.post_conversation, methods=["POST"]),
+        Route(conversations + "/{block_id}", conversations_api.delete_conversation, methods=["DELETE"]),
+        Route("/api/ai/blocks/{block_id}", blocks_api.get_block, methods=["GET"]),
+        Route("/api/ai/blocks/{block_id}", blocks_api.patch_block, methods=["PATCH"]),
+        Route("/api/ai/presets", blocks_api.get_presets, methods=["GET"]),
+        Route("/api/ai/resolve/{block_id}", blocks_api.get_resolve, methods=["GET"]),
+        Route("/health", health.get_health, methods=["GET"]),
+        Route("/health/ready", health.get_ready, methods=["GET"]),
+        Route("/login", auth.get_login, methods=["GET"]),
+        Route("/login", auth.post_login, methods=["POST"]),
+        Route("/logout", auth.post_logout, methods=["POST"]),
+        Route("/", pages.get_home, methods=["GET"]),
+        Route("/c/{block_id}", pages.get_conversation_page, methods=["GET"]),
+        Route("/c/{block_id}", pages.post_turn, methods=["POST"]),
+        Route("/c/{block_id}/stream", pages.get_turn_stream, methods=["GET"]),
+        Mount("/static", StaticFiles(directory=static_folder)),
+    ]

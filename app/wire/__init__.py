@@ -1,0 +1,1 @@
+"""Wire formats: bytes to values, events to bytes. Pure."""

@@ -1,0 +1,181 @@
+"""The body of a chat POST → `TurnRequest`: AI SDK 4 to 7, their prepared variants, and what people write by hand.
+
+Accepted are a full history (`messages`), the last n of it, or one `message`; a message has `parts` (SDK 5 to 7), a
+`content` string (SDK 4, hand-written), or a `content` list of `{"type": "text"}` and `{"type": "image"}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.core.errors import InvalidRequest
+from app.core.messages import UIMessage, parse_messages
+from app.core.model import TurnRequest
+from app.core.values import OPTIONS, Values, parse_values
+from app.wire.ai_sdk_v4 import from_v4
+
+MAX_MESSAGES = 5_000
+MAX_PARTS = 1_000
+ROLES = ("user", "assistant", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    turn: TurnRequest
+    is_v4: bool
+    """The client is AI SDK 4: it understands nothing but the data stream."""
+
+
+def parse_chat_request(
+    body: Mapping[str, Any], *, preset: str | None, headers: Values, new_id: Callable[[], str]
+) -> ChatRequest:
+    """What the client wants. Fields of the app that we do not know are ignored.
+
+    Raises:
+        InvalidRequest: `param` names the field, such as `messages[2].role`.
+    """
+    message_only = "messages" not in body and "message" in body
+    raw = [body["message"]] if message_only else body.get("messages")
+    where = "message" if message_only else "messages"
+    if not isinstance(raw, list):
+        raise InvalidRequest("`messages` must be a list of messages.", param="messages")
+    if not raw:
+        raise InvalidRequest("`messages` is empty. Send at least one message.", param="messages")
+    messages, minted = read_messages(raw, where, new_id)
+    if not messages:
+        raise InvalidRequest("`messages` holds no message from a user.", param="messages")
+    turn = TurnRequest(
+        messages=messages,
+        minted=minted,
+        message_only=message_only,
+        trigger=_trigger(body.get("trigger")),
+        message_id=_optional_text(body, "messageId"),
+        preset=preset,
+        options=_options(body.get("options")),
+        headers=headers,
+        store=_store(body.get("store")),
+    )
+    return ChatRequest(turn, is_v4=any(_is_v4(item) for item in raw))
+
+
+def read_messages(
+    raw: list[Any], where: str, new_id: Callable[[], str]
+) -> tuple[tuple[UIMessage, ...], frozenset[str]]:
+    """UIMessages from any of the formats, and the ids that were minted because the client sent none."""
+    if len(raw) > MAX_MESSAGES:
+        raise InvalidRequest(f"A conversation may have at most {MAX_MESSAGES} messages.", param=where)
+    values: list[dict[str, Any]] = []
+    minted: set[str] = set()
+    for index, item in enumerate(raw):
+        path = f"{where}[{index}]" if where == "messages" else where
+        if not isinstance(item, dict):
+            raise InvalidRequest(f"{path} must be an object with `role` and `parts`.", param=path)
+        if item.get("role") == "data":  # SDK 4's app data: never for the model, not part of the conversation
+            continue
+        value = _read_message(item, path)
+        if "id" not in value:
+            value["id"] = new_id()
+            minted.add(value["id"])
+        values.append(value)
+    return _validated(values, where), frozenset(minted)
+
+
+def _read_message(item: dict[str, Any], path: str) -> dict[str, Any]:
+    if item.get("role") not in ROLES:
+        raise InvalidRequest(f"{path}.role must be one of {', '.join(ROLES)}.", param=f"{path}.role")
+    if item.get("id", "") is None:
+        item = {key: value for key, value in item.items() if key != "id"}
+    content, parts = item.get("content"), item.get("parts")
+    if isinstance(content, str):
+        return from_v4(item, path)
+    if isinstance(content, list) and parts is None:
+        rest = {key: value for key, value in item.items() if key != "content"}
+        return {**rest, "parts": [_content_part(part, f"{path}.content[{i}]") for i, part in enumerate(content)]}
+    if not isinstance(parts, list):
+        raise InvalidRequest(f"{path} must have `parts`, or `content` as a string or a list.", param=f"{path}.parts")
+    if len(parts) > MAX_PARTS:
+        raise InvalidRequest(f"A message may have at most {MAX_PARTS} parts.", param=f"{path}.parts")
+    return dict(item)
+
+
+def _content_part(part: Any, path: str) -> dict[str, Any]:
+    """A part of a hand-written `content` list, in the spellings of OpenAI, Anthropic and the AI SDK's prompts."""
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "image_url", "image_url": {"url": str(url)}} | {"type": "image", "url": str(url)}:
+            return _file(url, part)
+        case {"type": "image", "source": {"type": "base64", "media_type": str(media_type), "data": str(data)}}:
+            return {"type": "file", "mediaType": media_type, "url": f"data:{media_type};base64,{data}"}
+        case {"type": "image", "image": str(data)} | {"type": "image", "data": str(data)}:
+            return _file(data, part)
+        case {"type": "file", "url": str(url)}:
+            return _file(url, part)
+        case _:
+            pass
+    raise InvalidRequest(
+        f'{path} must be {{"type": "text", "text": …}} or {{"type": "image", "url": "data:…"}}.', param=path
+    )
+
+
+def _file(url_or_data: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    media_type = next(
+        (part[key] for key in ("mediaType", "mimeType", "media_type") if isinstance(part.get(key), str)), None
+    )
+    if url_or_data.startswith("data:"):
+        return {"type": "file", "mediaType": media_type or url_or_data[5:].split(";", 1)[0], "url": url_or_data}
+    if ":" in url_or_data:  # an address: refused where it would be read, with the reason
+        return {"type": "file", "mediaType": media_type or "", "url": url_or_data}
+    media_type = media_type or "image/png"
+    return {"type": "file", "mediaType": media_type, "url": f"data:{media_type};base64,{url_or_data}"}
+
+
+def _validated(values: list[dict[str, Any]], where: str) -> tuple[UIMessage, ...]:
+    try:
+        return parse_messages(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        index, *rest = first["loc"]
+        path = f"messages[{index}]" if where == "messages" else where
+        # pydantic names the union's tag between a part's index and its field; people do not know it
+        fields = [step for i, step in enumerate(rest) if not (i == 2 and rest[0] == "parts")]
+        path += "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fields)
+        raise InvalidRequest(f"{path}: {first['msg']}.", param=path) from None
+
+
+def _is_v4(item: Any) -> bool:
+    """SDK 5 and later never send `content`; 4 always sends it, and its `parts` beside it."""
+    return isinstance(item, dict) and isinstance(item.get("content"), str) and isinstance(item.get("parts"), list)
+
+
+def _trigger(value: Any) -> Any:
+    if value is None:
+        return "submit-message"
+    if value not in ("submit-message", "regenerate-message"):
+        raise InvalidRequest("`trigger` must be submit-message or regenerate-message.", param="trigger")
+    return value
+
+
+def _optional_text(body: Mapping[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"`{key}` must be a string.", param=key)
+    return value
+
+
+def _options(value: Any) -> Values:
+    if value is None:
+        return Values()
+    if not isinstance(value, dict):
+        raise InvalidRequest("`options` must be an object.", param="options")
+    return parse_values(value, OPTIONS, where="options")
+
+
+def _store(value: Any) -> bool:
+    if value is None or isinstance(value, bool):
+        return value is not False
+    raise InvalidRequest("`store` must be true or false.", param="store")

@@ -1,0 +1,86 @@
+/** The page: one view for every generation of the AI SDK. What differs between them is in sdk4.tsx and modern.tsx. */
+import { useEffect, useRef, useState } from "react";
+import { createRoot } from "react-dom/client";
+
+/** A message as this page shows it. */
+export interface Shown {
+  id: string;
+  role: string;
+  text: string;
+  reasoning: string;
+  metadata: unknown;
+}
+
+/** What the page needs of a chat; each generation of `useChat` is fitted to it. */
+export interface Chat {
+  messages: Shown[];
+  status: string;
+  error: Error | undefined;
+  send: (text: string) => unknown;
+  stop: () => unknown;
+  regenerate: () => unknown;
+  resume: () => unknown;
+}
+
+const parameters = new URLSearchParams(location.search);
+const server = parameters.get("server") ?? "http://127.0.0.1:8000";
+const preset = parameters.get("preset");
+
+export const block = parameters.get("block") ?? "react";
+export const resumeOnLoad = parameters.has("resume");
+
+const chatUrl = `${server}/api/ai/chat/${block}`;
+export const api = preset ? `${chatUrl}?preset=${preset}` : chatUrl;
+
+/** Loads the conversation, with the messages of the generation that `sdk` names, then shows the chat. */
+export async function mount<Message>(sdk: number, ChatPage: (props: { initial: Message[] }) => React.ReactNode) {
+  const response = await fetch(`${server}/api/ai/conversations/${block}?sdk=${sdk}`);
+  const initial = response.ok ? (await response.json()).messages : [];
+  createRoot(document.getElementById("root")!).render(<ChatPage initial={initial} />);
+}
+
+export function textOf(parts: { type: string; text?: string }[], type: string): string {
+  return parts.map((part) => (part.type === type ? (part.text ?? "") : "")).join("");
+}
+
+/** `stop()` of the AI SDK only stops listening; the server is told by a request of its own. */
+async function stopBoth(chat: Chat) {
+  await fetch(`${chatUrl}/stop`, { method: "POST" });
+  await chat.stop();
+}
+
+export function View({ chat }: { chat: Chat }) {
+  const [draft, setDraft] = useState("");
+  const answer = chat.messages.at(-1)?.role === "assistant" ? chat.messages.at(-1)!.text : "";
+  const seen = useRef(new Set<string>());
+  useEffect(() => {
+    seen.current.add(answer);
+  }, [answer]);
+
+  return (
+    <main data-status={chat.status} data-texts-seen={seen.current.size}>
+      <ol>
+        {chat.messages.map((message) => (
+          <li key={message.id} id={message.id} data-role={message.role} data-metadata={JSON.stringify(message.metadata)}>
+            {message.reasoning && <blockquote>{message.reasoning}</blockquote>}
+            <p>{message.text}</p>
+          </li>
+        ))}
+      </ol>
+      {chat.error && <p role="alert">{chat.error.message}</p>}
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          chat.send(draft);
+          setDraft("");
+        }}
+      >
+        <input aria-label="Message" value={draft} onChange={(event) => setDraft(event.target.value)} />
+        <button>Send</button>
+        <button type="button" onClick={() => stopBoth(chat)}>Stop</button>
+        <button type="button" onClick={() => chat.regenerate()}>Regenerate</button>
+        <button type="button" onClick={() => chat.resume()}>Resume</button>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,222 @@
+"""A React app with the published `useChat` of AI SDK 4 to 7, in a browser, against the server on another origin."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.server_process import README_ADDRESS, ROOT, ServerProcess
+from tests.upstream import Gate, Upstream, anthropic_answer, chat_answer
+
+SDKS = (4, 5, 6, 7)
+
+ONE_SENTENCE = re.compile(r"^[A-Z][^{}<>\n]+\.$")
+
+
+@dataclass(frozen=True, slots=True)
+class ReactChat:
+    """The page of e2e/react, as a person uses it."""
+
+    page: Page
+    react_app: str
+    server: ServerProcess
+    sdk: int
+    block: str
+
+    def open(self, preset: str = "echo", **more: str) -> None:
+        query = {"client": f"sdk{self.sdk}", "server": self.server.url, "block": self.block, "preset": preset, **more}
+        self.page.goto(f"{self.react_app}/?{urlencode(query)}")
+        expect(self.main).to_be_visible()
+
+    def send(self, text: str) -> None:
+        self.page.get_by_label("Message").fill(text)
+        self.press("Send")
+
+    def press(self, button: str) -> None:
+        self.page.get_by_role("button", name=button).click()
+
+    def ask(self, text: str, *, answers: int = 1) -> Locator:
+        """Send a message, wait until the conversation has that many answers and the last is complete."""
+        self.send(text)
+        expect(self.answers).to_have_count(answers)
+        expect(self.main).to_have_attribute("data-status", "ready")
+        return self.answers.last
+
+    @property
+    def main(self) -> Locator:
+        return self.page.locator("main")
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.locator("li[data-role=assistant]")
+
+    @property
+    def alert(self) -> Locator:
+        return self.page.get_by_role("alert")
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Role and text, thinking included, of every message."""
+        messages = self.page.locator("li").all()
+        return [(message.get_attribute("data-role") or "", message.inner_text()) for message in messages]
+
+    def metadata(self, answer: Locator) -> dict[str, Any]:
+        value = json.loads(answer.get_attribute("data-metadata") or "{}")
+        if isinstance(value, list):  # SDK 4 has a list of annotations
+            return {key: each for annotation in value for key, each in annotation.items()}
+        return value
+
+    def stored(self) -> list[dict[str, Any]]:
+        """The conversation as the server has it."""
+        response = self.page.request.get(f"{self.server.url}/api/ai/conversations/{self.block}")
+        return response.json()["messages"]
+
+
+@pytest.fixture
+def chat(request: pytest.FixtureRequest, page: Page, react_app: str, server: ServerProcess) -> ReactChat:
+    return ReactChat(page, react_app, server, request.param, f"react-{token_hex(4)}")
+
+
+every_sdk = pytest.mark.parametrize("chat", SDKS, indirect=True, ids=lambda sdk: f"sdk{sdk}")
+newest_sdk = pytest.mark.parametrize("chat", [SDKS[-1]], indirect=True, ids=lambda sdk: f"sdk{sdk}")
+
+
+@every_sdk
+def test_an_answer_grows_while_it_is_made_and_says_what_it_cost(chat: ReactChat) -> None:
+    chat.open()
+    answer = chat.ask("slow 10")
+    assert int(chat.main.get_attribute("data-texts-seen") or 0) > 3
+    metadata = chat.metadata(answer)
+    assert metadata["preset"] == "echo"
+    assert metadata["finishReason"] == "stop"
+    assert metadata["usage"]["totalTokens"] > 0
+
+
+@every_sdk
+def test_thinking_is_apart_from_the_answer(chat: ReactChat, upstream: Upstream) -> None:
+    upstream.reply(anthropic_answer("Because.", reasoning=["Why", " indeed?"]))
+    chat.open(preset="fake-anthropic")
+    answer = chat.ask("Why?")
+    expect(answer.locator("blockquote")).to_have_text("Why indeed?")
+    expect(answer.locator("p")).to_have_text("Because.")
+
+
+@every_sdk
+def test_a_failure_before_the_answer_is_one_plain_sentence(chat: ReactChat) -> None:
+    chat.open()
+    chat.send("error")
+    expect(chat.alert).to_have_text(ONE_SENTENCE)
+    expect(chat.main).to_have_attribute("data-status", "error")
+    expect(chat.answers).to_have_count(0)
+
+
+@every_sdk
+def test_an_unknown_preset_is_refused_with_the_names_of_those_that_exist(chat: ReactChat) -> None:
+    chat.open(preset="nobody")
+    chat.send("hello")
+    expect(chat.alert).to_contain_text("parrot")
+
+
+@every_sdk
+def test_a_failure_in_mid_answer_keeps_what_was_said(chat: ReactChat) -> None:
+    chat.open()
+    chat.send("error midway")
+    expect(chat.alert).to_have_text(ONE_SENTENCE)
+    expect(chat.main).to_have_attribute("data-status", "error")
+    expect(chat.answers.locator("p")).to_contain_text("it has a middle")
+    expect(chat.answers.locator("p")).not_to_contain_text("never arrive")
+    assert chat.stored()[-1]["metadata"]["status"] == "error"
+
+
+@every_sdk
+def test_stop_ends_the_answer_and_keeps_what_was_said(chat: ReactChat, upstream: Upstream) -> None:
+    upstream.reply([*chat_answer("Once upon", " a time")[:3], "hold"])
+    chat.open(preset="fake-openai")
+    chat.send("Tell me a story")
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    chat.press("Stop")
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    assert chat.stored()[-1]["metadata"]["status"] == "stopped"
+    upstream.requests[-1].gone.wait()
+    expect(chat.ask("And then?", answers=2)).to_contain_text("Hello from upstream.")
+
+
+@every_sdk
+def test_three_turns_are_one_conversation(chat: ReactChat) -> None:
+    chat.open()
+    for turn, text in enumerate(("First question", "Second question", "Third question"), start=1):
+        expect(chat.ask(text, answers=turn)).to_contain_text(text)
+    assert [role for role, _ in chat.shown()] == ["user", "assistant"] * 3
+    assert [message["role"] for message in chat.stored()] == ["user", "assistant"] * 3
+
+
+@every_sdk
+def test_a_reload_shows_the_same_conversation(chat: ReactChat) -> None:
+    chat.open()
+    chat.ask("think")
+    chat.ask("Second question", answers=2)
+    before = chat.shown()
+    chat.page.reload()
+    expect(chat.answers).to_have_count(2)
+    assert chat.shown() == before
+    chat.ask("Third question", answers=3)
+    assert len(chat.stored()) == 6
+
+
+@every_sdk
+def test_a_reload_in_mid_answer_finds_it_again(chat: ReactChat, upstream: Upstream) -> None:
+    frames, gate = chat_answer("Once upon", " a time", " there was an end."), Gate()
+    upstream.reply([*frames[:3], gate, *frames[3:]])
+    chat.open(preset="fake-openai", resume="")
+    chat.send("Tell me a story")
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    chat.page.reload()
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    gate.open()
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time there was an end.")
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    assert [role for role, _ in chat.shown()] == ["user", "assistant"]
+
+
+@every_sdk
+def test_an_answer_can_be_had_anew(chat: ReactChat) -> None:
+    chat.open()
+    first = chat.ask("Once more, please").get_attribute("id")
+    chat.press("Regenerate")
+    expect(chat.page.locator(f"li[id='{first}']")).to_have_count(0)
+    expect(chat.answers).to_have_count(1)
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    assert [message["role"] for message in chat.stored()] == ["user", "assistant"]
+
+
+@newest_sdk
+def test_tokens_of_a_real_model_are_streamed_saved_and_loaded(chat: ReactChat) -> None:
+    chat.open(preset="llama")
+    answer = chat.ask("Tell me something")
+    assert int(chat.main.get_attribute("data-texts-seen") or 0) > 3
+    assert chat.metadata(answer)["usage"]["outputTokens"] > 0
+    shown = chat.shown()
+    chat.page.reload()
+    expect(chat.answers).to_have_count(1)
+    assert chat.shown() == shown
+
+
+def test_the_component_of_the_readme_chats(page: Page, react_app: str, server: ServerProcess) -> None:
+    def point_to_this_server(route: Route) -> None:
+        script = (ROOT / "e2e/react/dist/readme.js").read_text()
+        route.fulfill(content_type="text/javascript", body=script.replace(README_ADDRESS, server.url))
+
+    page.route("**/dist/readme.js", point_to_this_server)
+    page.goto(f"{react_app}/?client=readme")
+    page.get_by_role("textbox").fill("Is anybody there?")
+    page.get_by_role("textbox").press("Enter")
+    expect(page.locator("p").last).to_contain_text("assistant")
+    expect(page.locator("p").last).to_contain_text("Is anybody there?")
+    expect(page.get_by_role("textbox")).to_be_enabled()

@@ -1,0 +1,167 @@
+// What HTML and htmx cannot do. Each block stands alone; the page works without any of them.
+"use strict";
+
+const $ = (selector) => document.querySelector(selector);
+const composer = $("#composer");
+const text = $("#text");
+
+// Scrolling: follow the answer, unless the reader has scrolled up.
+{
+  const page = document.scrollingElement;
+  const toEnd = $("#to-end");
+  let following = true;
+  let last = 0;
+  const distance = () => page.scrollHeight - page.clientHeight - page.scrollTop;
+  const follow = () => {
+    if (following) page.scrollTop = page.scrollHeight;
+    last = page.scrollTop;
+    toEnd.hidden = following || distance() < 200;
+  };
+  // Only a reader scrolls upwards: an answer that grows leaves the position where it is.
+  addEventListener("scroll", () => {
+    if (distance() < 60) following = true;
+    else if (page.scrollTop < last) following = false;
+    follow();
+  }, { passive: true });
+  addEventListener("wheel", (event) => { if (event.deltaY < 0) following = false; }, { passive: true });
+  new ResizeObserver(follow).observe($("#transcript"));
+  toEnd.addEventListener("click", () => {
+    following = true;
+    follow();
+  });
+  composer.addEventListener("submit", () => { following = true; });
+  follow();
+}
+
+// Composer: Enter sends, Shift+Enter breaks the line, an input method's Enter is its own.
+{
+  const isRunning = () => composer.querySelector(".stop") !== null;
+  text.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (matchMedia("(pointer: coarse)").matches) return; // on a phone Enter breaks the line, the button sends
+    event.preventDefault();
+    if (text.value.trim() && !isRunning()) composer.requestSubmit();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing && !document.querySelector("dialog[open]")) {
+      composer.querySelector(".stop")?.click();
+    }
+  });
+  if (matchMedia("(pointer: fine)").matches) text.focus(); // on a phone that would open the keyboard
+  if (!CSS.supports("field-sizing", "content")) {
+    text.addEventListener("input", () => {
+      text.rows = 1;
+      while (text.rows < 12 && text.scrollHeight > text.clientHeight) text.rows += 1;
+    });
+  }
+  // The text goes when the server has taken it, not before.
+  let sent = "";
+  composer.addEventListener("submit", (event) => { sent = event.submitter?.name ? "" : text.value; });
+  composer.addEventListener("htmx:sse:after:connection", () => {
+    if (sent && text.value === sent) {
+      text.value = "";
+      text.dispatchEvent(new Event("input"));
+    }
+    sent = "";
+    if (location.pathname !== composer.getAttribute("action")) {
+      history.replaceState(null, "", composer.getAttribute("action"));
+    }
+  });
+}
+
+// A lost connection says so, and stops saying so. htmx tries again by itself.
+{
+  const notice = $("#notice");
+  const say = (message) => {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = message;
+    paragraph.className = "offline";
+    notice.replaceChildren(paragraph);
+  };
+  addEventListener("htmx:sse:error", () => say("The connection was lost. Trying again…"));
+  addEventListener("htmx:sse:after:connection", () => notice.querySelector(".offline")?.remove());
+  addEventListener("htmx:error", (event) => {
+    if (event.target === composer) say("The server does not answer. Your message is still in the box.");
+  });
+}
+
+// Presets: a choice is kept with the conversation at once; in an empty one the greeting names the new one.
+{
+  $("#preset").addEventListener("change", ({ target }) => {
+    $("#notice").replaceChildren();
+    if ($("#welcome")) {
+      htmx.ajax("GET", `/?preset=${encodeURIComponent(target.value)}`, { target: "#welcome", select: "#welcome", swap: "outerHTML" });
+      return;
+    }
+    fetch(`/api/ai/blocks/${encodeURIComponent(target.dataset.block)}`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ "ai:preset": target.value }),
+    });
+  });
+}
+
+// Code blocks: a bar with the language and a button to copy. Only finished blocks; the place is reserved by the style sheet.
+{
+  const template = $("#code-bar");
+  const dress = (root) => {
+    for (const code of root.querySelectorAll(".prose pre > code:first-child")) {
+      if (code.closest(".tail")) continue;
+      const bar = template.content.firstElementChild.cloneNode(true);
+      const language = [...code.classList].find((name) => name.startsWith("language-"));
+      bar.firstElementChild.textContent = language ? language.slice("language-".length) : "";
+      code.before(bar);
+    }
+  };
+  dress(document);
+  addEventListener("htmx:before:settle", (event) => dress(event.target));
+
+  const copy = async (button, value) => {
+    await navigator.clipboard.writeText(value);
+    button.dataset.copied = "";
+    setTimeout(() => delete button.dataset.copied, 1500);
+  };
+  addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-copy]");
+    if (!button) return;
+    if (button.dataset.copy === "code") copy(button, button.closest("pre").querySelector("code").textContent);
+    else {
+      const paragraphs = button.closest(".message").querySelectorAll(".parts > .prose");
+      copy(button, [...paragraphs].map((part) => part.innerText.trim()).join("\n\n"));
+    }
+  });
+}
+
+// Deleting asks first, in a dialog of the page.
+{
+  const dialog = $("#confirm");
+  addEventListener("htmx:confirm", (event) => {
+    const { ctx, issueRequest, dropRequest } = event.detail;
+    event.preventDefault();
+    dialog.querySelector("b").textContent = ctx.confirm;
+    dialog.returnValue = "";
+    dialog.onclose = () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest());
+    dialog.showModal();
+  });
+  addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+    const isOpen = ctx.request.action === `/api/ai/conversations/${$("#preset").dataset.block}`;
+    if (ctx.request.method === "DELETE" && ctx.response.raw.ok && isOpen) location.assign("/");
+  });
+}
+
+// Colours.
+{
+  const chosen = document.documentElement.dataset.theme ?? "auto";
+  for (const input of document.querySelectorAll("input[name=theme]")) {
+    input.checked = input.value === chosen;
+    input.addEventListener("change", () => {
+      if (input.value === "auto") {
+        delete document.documentElement.dataset.theme;
+        localStorage.removeItem("theme");
+      } else {
+        document.documentElement.dataset.theme = input.value;
+        localStorage.setItem("theme", input.value);
+      }
+    });
+  }
+}

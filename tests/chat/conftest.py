@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+
+from app.chat.live import LiveRuns
+from app.chat.run import Clock
+from app.chat.turns import Turns
+from app.core.model import Configuration, Preset
+from app.core.values import Values
+from app.storage.sqlite import open_store
+from app.streams.memory import MemoryStreamLog
+
+CONFIGURATION = Configuration(
+    {
+        name: Preset(name, "echo", values=Values(model=f"{name}-model", system="Be kind."))
+        for name in ("default", "other")
+    }
+)
+
+
+class House:
+    """Turns and runs over a real store and a real log, with a provider of the test's choice."""
+
+    def __init__(self, store, tasks):
+        numbers = count(1)
+        clock = Clock(now=lambda: datetime(2026, 11, 21, tzinfo=UTC), monotonic=lambda: 0.0)
+        self.store = store
+        self.log = MemoryStreamLog()
+        self.runs = LiveRuns(self.log, store, tasks, clock)
+        self.new_id = lambda: f"id{next(numbers)}"
+
+    def turns(self, provider):
+        return Turns(
+            configuration=lambda: CONFIGURATION,
+            providers=provider,
+            conversations=self.store,
+            runs=self.runs,
+            new_id=self.new_id,
+        )
+
+    async def events(self, run):
+        return [event for batch in [batch async for batch in self.runs.read(run)] for event in batch]
+
+
+@asynccontextmanager
+async def open_house(folder) -> AsyncGenerator[House, None]:
+    store = await open_store(folder / "palaver.db", now=lambda: datetime.now(UTC))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            house = House(store, tasks)
+            yield house
+            await house.runs.drain(0)
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with open_house(tmp_path) as house:
+        yield house

@@ -1,0 +1,104 @@
+"""One run: what it emits, and that it always ends well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+
+from app.chat import run as run_module
+from app.chat.run import Clock, OpenParts, Turn, run
+from app.core.errors import ProviderRateLimited
+from app.core.events import (
+    MessageFinish,
+    MessageStart,
+    ModelFinish,
+    ReasoningDelta,
+    ReasoningEnd,
+    ReasoningStart,
+    StepFinish,
+    StepStart,
+    StreamError,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    Usage,
+)
+from app.core.model import ModelRequest
+from tests.chat.scripted import ScriptedProvider, saying
+
+pytestmark = pytest.mark.anyio
+
+
+def clock():
+    ticks = count()
+    return Clock(now=lambda: datetime(2026, 11, 21, tzinfo=UTC), monotonic=lambda: float(next(ticks)))
+
+
+async def play(*script):
+    provider = ScriptedProvider(*script)
+    turn = Turn("b", "m1", "p", provider, ModelRequest("x", ()))
+    events = [event async for batch in run(turn, clock(), OpenParts()) for event in batch]
+    assert provider.closed.is_set()
+    return events
+
+
+async def test_a_whole_answer_in_order():
+    assert await play(*saying("Hel", "lo")) == [
+        MessageStart("m1", {"model": "x", "preset": "p", "createdAt": "2026-11-21T00:00:00.000+00:00"}),
+        StepStart(),
+        TextStart("t"),
+        TextDelta("t", "Hel"),
+        TextDelta("t", "lo"),
+        TextEnd("t"),
+        StepFinish(),
+        MessageFinish(
+            "stop",
+            Usage(2, 2),
+            {
+                "usage": {"inputTokens": 2, "outputTokens": 2, "totalTokens": 4},
+                "finishReason": "stop",
+                "timeToFirstTokenMs": 1000,
+                "durationMs": 2000,
+            },
+        ),
+    ]
+
+
+async def test_a_failure_before_the_first_event_is_all_there_is():
+    assert await play(ProviderRateLimited("Too many.", retry_after=7)) == [
+        StreamError("Too many.", "provider_rate_limited", 429, 7)
+    ]
+
+
+async def test_a_failure_in_mid_stream_closes_what_is_open_first():
+    script = [TextStart("t"), ReasoningStart("r"), TextDelta("t", "a"), ReasoningDelta("r", "b")]
+    events = await play(script, ProviderRateLimited("Too many."))
+    assert events[-3:] == [TextEnd("t"), ReasoningEnd("r"), StreamError("Too many.", "provider_rate_limited", 429)]
+
+
+async def test_a_bug_is_told_without_its_text():
+    events = await play([TextStart("t")], ZeroDivisionError("sk-secret"))
+    assert events[-1].code == "internal_error"
+    assert "secret" not in events[-1].text
+
+
+@pytest.mark.parametrize("script", [[], [[TextStart("t"), TextDelta("t", "half an ans")]]])
+async def test_an_answer_without_its_end_mark_is_an_error(script):
+    events = await play(*script)
+    assert isinstance(events[-1], StreamError)
+    assert events[-1].code == "provider_broken"
+
+
+async def test_an_empty_answer_is_an_answer():
+    kinds = [type(event) for event in await play([ModelFinish("content-filter", Usage())])]
+    assert kinds == [MessageStart, StepStart, StepFinish, MessageFinish]
+
+
+async def test_an_upstream_that_never_stops_is_cut():
+    page = "x" * 1_000_000
+    endless = [[TextStart("t")], *[[TextDelta("t", page)]] * 9]
+    events = await play(*endless)
+    assert events[-1].text.startswith("The answer was cut off")
+    assert sum(isinstance(event, TextDelta) for event in events) == run_module.MAX_ANSWER_CHARACTERS // 1_000_000 + 1

@@ -1,0 +1,258 @@
+"""From a request to a running turn: which history, what is stored, what is asked."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.core.errors import InvalidRequest, RunInProgress, UnknownPreset, UnsupportedContent
+from app.core.events import Abort, MessageFinish, MessageStart, StreamError, TextDelta, TextStart
+from app.core.messages import parse_messages
+from app.core.model import Text, TurnRequest
+from app.core.values import Values
+from tests.chat.scripted import ScriptedProvider, saying
+
+pytestmark = pytest.mark.anyio
+
+
+def messages(*texts, first=1):
+    """Alternating user and assistant messages with ids u1, a2, u3, …"""
+    values = [
+        {
+            "id": ("u" if i % 2 else "a") + str(i),
+            "role": "user" if i % 2 else "assistant",
+            "parts": [{"type": "text", "text": text}],
+        }
+        for i, text in enumerate(texts, first)
+    ]
+    return parse_messages(values)
+
+
+def ask(*texts, **more):
+    return TurnRequest(messages=messages(*texts), **more)
+
+
+async def stored(house):
+    conversation = await house.store.load("b")
+    return [] if conversation is None else [(message.id, message.text) for message in conversation.messages]
+
+
+def prompt(provider, index=-1):
+    return [
+        (m.role, "".join(c.text for c in m.content if isinstance(c, Text))) for m in provider.requests[index].messages
+    ]
+
+
+async def test_a_turn_is_asked_streamed_and_saved(house):
+    provider = ScriptedProvider(*saying("Hel", "lo"))
+    run = await house.turns(provider).begin("b", ask("hi"))
+    events = await house.events(run)
+    assert isinstance(events[0], MessageStart)
+    assert events[0].message_id == run.message_id
+    assert isinstance(events[-1], MessageFinish)
+    assert prompt(provider) == [("user", "hi")]
+    assert provider.requests[0].system == "Be kind."
+    assert provider.requests[0].model == "default-model"
+    assert await stored(house) == [("u1", "hi"), (run.message_id, "Hello")]
+
+
+async def test_the_question_is_stored_before_the_model_is_asked(house):
+    gate = asyncio.Event()
+    run = await house.turns(ScriptedProvider(gate, *saying("x"))).begin("b", ask("hi"))
+    assert await stored(house) == [("u1", "hi")]
+    gate.set()
+    await house.events(run)
+
+
+async def test_whoever_sees_the_stream_end_finds_the_answer_stored(house):
+    run = await house.turns(ScriptedProvider(*saying("x"))).begin("b", ask("hi"))
+    async for _ in house.runs.read(run):
+        pass
+    assert (run.message_id, "x") in await stored(house)
+
+
+async def test_an_answer_that_breaks_off_is_kept_and_says_so(house):
+    provider = ScriptedProvider([TextStart("t"), TextDelta("t", "half")], RuntimeError("boom"))
+    run = await house.turns(provider).begin("b", ask("hi"))
+    await house.events(run)
+    answer = (await house.store.load("b")).messages[-1]
+    assert answer.text == "half"
+    assert answer.metadata["status"] == "error"
+    assert answer.metadata["error"]["code"] == "internal_error"
+
+
+async def test_a_turn_that_failed_at_once_leaves_no_empty_answer(house):
+    run = await house.turns(ScriptedProvider(RuntimeError("boom"))).begin("b", ask("hi"))
+    events = await house.events(run)
+    assert [type(event) for event in events] == [StreamError]
+    assert await stored(house) == [("u1", "hi")]
+
+
+async def test_stop_ends_the_call_and_keeps_what_was_said(house):
+    provider = ScriptedProvider([TextStart("t"), TextDelta("t", "half")], asyncio.Event())
+    run = await house.turns(provider).begin("b", ask("hi"))
+    reader = house.runs.read(run)
+    await anext(reader)
+    assert await house.runs.stop("b")
+    assert provider.closed.is_set()
+    rest = [event for batch in [batch async for batch in reader] for event in batch]
+    assert isinstance(rest[-1], Abort)
+    answer = (await house.store.load("b")).messages[-1]
+    assert (answer.text, answer.metadata["status"]) == ("half", "stopped")
+    assert not await house.runs.stop("b")
+
+
+async def test_stop_before_the_first_word(house):
+    run = await house.turns(ScriptedProvider(asyncio.Event())).begin("b", ask("hi"))
+    assert await house.runs.stop("b")
+    assert await house.events(run) == [Abort()]
+    assert await stored(house) == [("u1", "hi")]
+
+
+async def test_a_turn_that_is_not_to_be_stored(house):
+    run = await house.turns(ScriptedProvider(*saying("x"))).begin("b", ask("hi", store=False))
+    await house.events(run)
+    assert await stored(house) == []
+
+
+async def test_a_second_turn_waits_while_somebody_reads_the_first(house):
+    gate = asyncio.Event()
+    turns = house.turns(ScriptedProvider([TextStart("t")], gate, *saying("x")[1:]))
+    reader = house.runs.read(await turns.begin("b", ask("hi")))
+    await anext(reader)
+    with pytest.raises(RunInProgress):
+        await turns.begin("b", ask("hi", "?", "other"))
+    gate.set()
+    await reader.aclose()
+
+
+async def test_a_second_turn_replaces_one_that_nobody_reads(house):
+    first = ScriptedProvider([TextStart("t"), TextDelta("t", "half")], asyncio.Event())
+    run = await house.turns(first).begin("b", ask("hi"))
+    reader = house.runs.read(run)
+    await anext(reader)
+    await reader.aclose()
+    await house.events(await house.turns(ScriptedProvider(*saying("new"))).begin("b", ask("hi", "half", "again")))
+    assert first.closed.is_set()
+    assert [text for _, text in await stored(house)] == ["hi", "half", "again", "new"]
+
+
+async def test_the_same_message_posted_again_is_the_same_run(house):
+    gate = asyncio.Event()
+    provider = ScriptedProvider(gate, *saying("x"))
+    turns = house.turns(provider)
+    runs = await asyncio.gather(*(turns.begin("b", ask("hi")) for _ in range(3)))
+    assert runs[0] is runs[1] is runs[2]
+    gate.set()
+    await house.events(runs[0])
+    assert len(provider.requests) == 1
+    assert len(await stored(house)) == 2
+
+
+async def test_regenerating_adds_a_sibling_answer(house):
+    turns = house.turns(ScriptedProvider(*saying("x")))
+    first = await turns.begin("b", ask("hi"))
+    await house.events(first)
+    second = await turns.begin("b", ask("hi", trigger="regenerate-message"))
+    await house.events(second)
+    assert first.message_id != second.message_id
+    assert await stored(house) == [("u1", "hi"), (second.message_id, "x")]
+
+
+async def test_only_the_last_message_is_needed(house):
+    provider = ScriptedProvider(*saying("x"))
+    turns = house.turns(provider)
+    await house.events(await turns.begin("b", TurnRequest(messages=messages("one"), message_only=True)))
+    await house.events(await turns.begin("b", TurnRequest(messages=messages("two", first=3), message_only=True)))
+    assert prompt(provider) == [("user", "one"), ("assistant", "x"), ("user", "two")]
+
+
+async def test_an_edited_last_message_replaces_what_followed(house):
+    provider = ScriptedProvider(*saying("x"))
+    turns = house.turns(provider)
+    for text in ("one", "uno"):
+        await house.events(await turns.begin("b", TurnRequest(messages=messages(text), message_only=True)))
+    assert prompt(provider) == [("user", "uno")]
+    assert [text for _, text in await stored(house)] == ["uno", "x"]
+
+
+async def test_the_page_regenerates_by_id(house):
+    provider = ScriptedProvider(*saying("x"))
+    turns = house.turns(provider)
+    run = await turns.begin("b", ask("hi"))
+    await house.events(run)
+    again = TurnRequest(messages=(), message_only=True, trigger="regenerate-message", message_id=run.message_id)
+    await house.events(await turns.begin("b", again))
+    assert prompt(provider) == [("user", "hi")]
+
+
+async def test_messages_without_ids_are_known_by_what_they_say(house):
+    turns = house.turns(ScriptedProvider(*saying("x")))
+    sent = messages("hi")
+    run = await turns.begin("b", TurnRequest(messages=sent, minted=frozenset({"u1"})))
+    await house.events(run)
+    history = parse_messages(
+        [
+            {**message.to_wire(), "id": f"minted{i}"}
+            for i, message in enumerate((*sent, *messages("x", first=2), *messages("more", first=3)))
+        ]
+    )
+    minted = frozenset(message.id for message in history)
+    await house.events(await turns.begin("b", TurnRequest(messages=history, minted=minted)))
+    assert [message_id for message_id, _ in await stored(house)][:3] == ["u1", run.message_id, "minted2"]
+
+
+async def test_an_answer_that_comes_last_is_continued(house):
+    provider = ScriptedProvider(*saying(" and more"))
+    run = await house.turns(provider).begin("b", ask("hi", "half"))
+    assert run.message_id == "a2"
+    await house.events(run)
+    assert await stored(house) == [("u1", "hi"), ("a2", "half and more")]
+
+
+async def test_the_preset_of_the_request_wins(house):
+    provider = ScriptedProvider(*saying("x"))
+    await house.store.patch_block("b", {"ai:preset": "default", "ai:temperature": 0.1})
+    request = ask("hi", preset="other", options=Values(max_tokens=5))
+    run = await house.turns(provider).begin("b", request)
+    await house.events(run)
+    asked = provider.requests[0]
+    assert (asked.model, asked.max_tokens, run.preset_name) == ("other-model", 5, "other")
+
+
+FILE = {"type": "file", "mediaType": "image/png", "url": "http://127.0.0.1/x.png"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (ask("hi", preset="nope"), UnknownPreset),
+        (ask("   "), InvalidRequest),
+        (ask("hi", "x", ""), InvalidRequest),
+        (TurnRequest(messages=parse_messages([{"id": "u", "role": "user", "parts": [FILE]}])), UnsupportedContent),
+        (TurnRequest(messages=parse_messages([{"id": "u", "role": "user", "parts": []}])), InvalidRequest),
+        (TurnRequest(messages=parse_messages([{"id": "s", "role": "system", "parts": []}])), InvalidRequest),
+        (TurnRequest(messages=(), message_only=True), InvalidRequest),
+        (TurnRequest(messages=messages("a", first=2), message_only=True), InvalidRequest),
+    ],
+)
+async def test_what_is_refused_is_neither_stored_nor_asked(house, request_, error):
+    provider = ScriptedProvider(*saying("x"))
+    with pytest.raises(error):
+        await house.turns(provider).begin("b", request_)
+    assert await house.store.load("b") is None
+    assert provider.requests == []
+
+
+async def test_an_answer_that_cannot_be_saved_ends_no_other_run(house):
+    gates = [asyncio.Event(), asyncio.Event()]
+    runs = [
+        await house.turns(ScriptedProvider(gate, *saying("x"))).begin(f"b{i}", ask("hi"))
+        for i, gate in enumerate(gates)
+    ]
+    await house.store.close()
+    for run, gate in zip(runs, gates, strict=True):
+        gate.set()
+        assert isinstance((await house.events(run))[-1], MessageFinish)
+        assert house.runs.running(run.block_id) is None

@@ -1,0 +1,39 @@
+"""What the storage tests say to each other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.core.messages import UIMessage
+from app.core.ports import Conversation
+
+
+def message(role: str, message_id: str, text: str = "", **more: Any) -> UIMessage:
+    return UIMessage.model_validate(
+        {"id": message_id, "role": role, "parts": [{"type": "text", "text": text or f"This is {message_id}."}], **more}
+    )
+
+
+def user(message_id: str, text: str = "", **more: Any) -> UIMessage:
+    return message("user", message_id, text, **more)
+
+
+def assistant(message_id: str, text: str = "", **more: Any) -> UIMessage:
+    return message("assistant", message_id, text, **more)
+
+
+def ids(conversation: Conversation | None) -> list[str]:
+    assert conversation is not None
+    return [message.id for message in conversation.messages]
+
+
+class Clock:
+    """A second later each time it is asked."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.time += timedelta(seconds=1)
+        return self.time

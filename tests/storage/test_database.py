@@ -1,0 +1,165 @@
+"""When things go wrong: crashes, locks, full disks, cancelled callers. Nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import StorageUnavailable
+from app.storage.sqlite import SqliteStore, open_store
+from tests.storage.messages import Clock, ids, user
+
+pytestmark = pytest.mark.anyio
+
+SAVE_FOR_EVER = """
+import asyncio, sys
+from itertools import count
+from pathlib import Path
+from app.storage.sqlite import open_store
+from tests.storage.messages import Clock, user
+
+async def write(store, name):
+    for n in count():
+        await store.save(f"b{n % 3}", [user(f"{name}{n}")], placement="merge")
+        print(f"b{n % 3}", f"{name}{n}", flush=True)
+
+async def main():
+    store = await open_store(Path(sys.argv[1]), now=Clock())
+    await asyncio.gather(*(write(store, name) for name in ("x", "y", "z")))
+
+asyncio.run(main())
+"""
+
+
+async def test_no_acknowledged_message_is_lost_by_a_kill(path: Path) -> None:
+    acknowledged: dict[str, set[str]] = {"b0": set(), "b1": set(), "b2": set()}
+    for _ in range(3):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SAVE_FOR_EVER, str(path), stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        seen = 0
+        async for line in process.stdout:
+            block_id, message_id = line.decode().split()
+            acknowledged[block_id].add(message_id)
+            seen += 1
+            if seen == 60:
+                process.send_signal(signal.SIGKILL)
+        assert await process.wait() == -signal.SIGKILL
+    store = await open_store(path, now=Clock())
+    for block_id, message_ids in acknowledged.items():
+        assert message_ids <= set(ids(await store.load(block_id)))
+    await store.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert file.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_a_locked_file_refuses_writes_in_time_and_goes_on_reading(store: SqliteStore, path: Path) -> None:
+    await store.save("b", [user("u1")], placement="merge")
+    hasty = await open_store(path, now=Clock(), busy_timeout=0.05)
+    with _locked(path):
+        saves = [hasty.save("b", [user(f"n{n}")], placement="merge") for n in range(5)]
+        for refused in await asyncio.gather(*saves, return_exceptions=True):
+            assert isinstance(refused, StorageUnavailable)
+            assert refused.retry_after == 2
+        with pytest.raises(StorageUnavailable):
+            await hasty.delete("b")
+        assert ids(await hasty.load("b")) == ["u1"]
+        assert len((await hasty.page(query="this")).items) == 1
+    assert ids(await hasty.save("b", [user("u2")], placement="merge")) == ["u1", "u2"]
+    await hasty.close()
+
+
+async def test_a_save_waits_for_a_lock_that_is_let_go(store: SqliteStore, path: Path) -> None:
+    with _locked(path):
+        saving = asyncio.create_task(store.save("b", [user("u1")], placement="merge"))
+        assert await store.load("b") is None
+        assert not saving.done()
+    assert ids(await saving) == ["u1"]
+
+
+async def test_a_file_can_be_opened_while_another_process_holds_it(store: SqliteStore, path: Path) -> None:
+    await store.save("b", [user("u1")], placement="merge")
+    with _locked(path):
+        other = await open_store(path, now=Clock(), busy_timeout=0.05)
+        assert ids(await other.load("b")) == ["u1"]
+        await other.close()
+
+
+@pytest.mark.parametrize("kind", ["too many pages", "file too large"])
+async def test_a_full_disk_refuses_writes_goes_on_reading_and_recovers(
+    store: SqliteStore, path: Path, kind: str
+) -> None:
+    saved = await store.save("b", [user("u1")], placement="merge")
+    big = user("u2", "x" * 3_000_000)
+    limited = _few_pages(store) if kind == "too many pages" else _small_files()
+    async with limited:
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match="disk") as raised:
+                await store.save("b", [big], placement="merge")
+            assert raised.value.status == 503
+        assert await store.load("b") == saved
+    assert ids(await store.save("b", [big], placement="merge")) == ["u1", "u2"]
+
+
+class _few_pages:
+    def __init__(self, store: SqliteStore) -> None:
+        self.writer = store._database._writer
+
+    async def __aenter__(self) -> None:
+        await self.writer.execute_fetchall("PRAGMA max_page_count = 20")
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.writer.execute_fetchall("PRAGMA max_page_count = 1000000")
+
+
+class _small_files:
+    async def __aenter__(self) -> None:
+        self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, self.limits[1]))
+
+    async def __aexit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
+
+
+async def test_a_save_that_was_begun_is_finished_though_its_caller_is_gone(store: SqliteStore) -> None:
+    saving = asyncio.create_task(store.save("b", [user("u1")], placement="merge"))
+    await asyncio.sleep(0)
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    saved = await store.save("b", [user("u2")], placement="merge")
+    assert ids(saved) == ["u1", "u2"]
+
+
+async def test_closing_waits_for_what_is_being_written(path: Path) -> None:
+    store = await open_store(path, now=Clock())
+    saving = asyncio.create_task(store.save("b", [user("u1")], placement="merge"))
+    await asyncio.sleep(0)
+    await store.close()
+    assert ids(await saving) == ["u1"]
+
+
+async def test_what_is_on_the_disk_is_synced_with_every_write(store: SqliteStore) -> None:
+    pragmas = {
+        name: (await store._database._writer.execute_fetchall(f"PRAGMA {name}"))[0][0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+    }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}

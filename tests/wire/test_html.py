@@ -1,0 +1,387 @@
+"""The stream of fragments, put together as htmx does it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.events import (
+    Abort,
+    MessageFinish,
+    MessageStart,
+    ReasoningDelta,
+    ReasoningEnd,
+    ReasoningStart,
+    SourceUrl,
+    StepFinish,
+    StepStart,
+    StreamError,
+    StreamEvent,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    Usage,
+)
+from app.core.fold import fold
+from app.core.messages import UIMessage, parse_messages
+from app.core.ports import ConversationPage, ConversationSummary
+from app.web.pages import create_templates
+from app.wire.html import HtmlEncoder, describe_ending, element_id
+from app.wire.markdown import render
+from tests.wire.events import ANSWER
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = create_templates(ROOT / "templates", ROOT / "static")
+PARTIAL = re.compile(r'<hx-partial hx-target="([^"]+)" hx-swap="(\w+)">(.*?)</hx-partial>', re.DOTALL)
+
+START = [MessageStart("a1", {"model": "tiny"}), StepStart()]
+FINISH = [
+    StepFinish(),
+    MessageFinish(
+        "stop", Usage(3, 1234), {"usage": Usage(3, 1234).to_wire(), "finishReason": "stop", "durationMs": 2400}
+    ),
+]
+
+
+@dataclass
+class Message:
+    id: str = ""
+    event: str = ""
+    data: list[str] = field(default_factory=list)
+
+    @property
+    def html(self) -> str:
+        return "\n".join(self.data)
+
+
+def messages(stream: bytes) -> list[Message]:
+    """What an event stream parser (the WHATWG's rules) makes of the bytes."""
+    found, message = [], Message()
+    for line in re.split(r"\r\n|\r|\n", stream.decode())[:-1]:
+        if not line:
+            if message.data or message.event:
+                found.append(message)
+            message = Message()
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            message.data.append(value)
+        elif name in ("id", "event"):
+            setattr(message, name, value)
+    return found
+
+
+class Page:
+    """The places of a page that fragments have filled, by selector."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, str] = {}
+        self.deleted: list[str] = []
+        self.done = False
+
+    def receive(self, stream: bytes) -> None:
+        for message in messages(stream):
+            if message.event:
+                assert message.event == "done"
+                self.done = True
+            for selector, swap, html in PARTIAL.findall(message.html):
+                if swap == "beforeend":
+                    self.places[selector] = self.places.get(selector, "") + html
+                elif swap == "delete":
+                    self.deleted.append(selector)
+                else:
+                    self.places[selector] = html
+
+    def part(self, number: int) -> str:
+        element = f"#{element_id('a1')}-{number}"
+        return self.places.get(f"{element}-done", "") + self.places.get(f"{element}-tail", "")
+
+    def place(self, name: str) -> str:
+        return self.places.get(f"#{element_id('a1')}-{name}", "")
+
+
+def show(batches: Sequence[Sequence[StreamEvent]], **options: Any) -> Page:
+    page = Page()
+    encoder = HtmlEncoder(TEMPLATES, "a1", **options)
+    for batch in batches:
+        page.receive(encoder.encode(batch))
+    page.receive(encoder.end())
+    return page
+
+
+def answer(text: str, pieces: int = 1) -> list[StreamEvent]:
+    size = max(1, len(text) // pieces)
+    deltas = [TextDelta("t", text[start : start + size]) for start in range(0, len(text), size)]
+    return [*START, TextStart("t"), *deltas, TextEnd("t"), *FINISH]
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+
+
+QUESTION = UIMessage.model_validate({"id": "q1", "role": "user", "parts": [{"type": "text", "text": "a <b>\nc"}]})
+LISTED = ConversationPage(
+    (ConversationSummary("chat-1", "A <i>title</i>", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", 1, False),), None
+)
+
+
+def opening(question: UIMessage | None = QUESTION) -> bytes:
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    return encoder.opening(
+        question=question, question_id="q1", title="A <i>title</i>", message_id="new", page=LISTED, current="chat-1"
+    )
+
+
+def test_the_opening_shows_the_question_and_the_place_of_its_answer_before_the_model_says_anything() -> None:
+    page = Page()
+    page.receive(opening())
+    assert '<div class="bubble">a &lt;b&gt;\nc</div>' in page.places["#transcript"]
+    assert f'id="{element_id("a1")}-parts"' in page.places["#transcript"]
+    assert 'aria-label="Stop"' in page.places["#composer-action"]
+    assert 'value="new"' in page.places["#message-id"]
+    assert page.places["#conversation-title"] == "A &lt;i&gt;title&lt;/i&gt;"
+    assert 'aria-current="page">A &lt;i&gt;title&lt;/i&gt;</a>' in page.places["#conversations"]
+    assert page.deleted == ["#welcome", f"#{element_id('q1')} ~ .message"]
+
+
+def test_an_opening_without_question_replaces_what_follows_the_question() -> None:
+    page = Page()
+    page.receive(opening(None))
+    assert "bubble" not in page.places["#transcript"]
+    assert f"#{element_id('q1')} ~ .message" in page.deleted
+
+
+def test_an_answer_ends_as_a_page_load_would_show_it() -> None:
+    text = "# Title\n\nOne **two**\n\n```python\ndef f(): ...\n```\n\n- a\n- b"
+    page = show([[event] for event in answer(text, pieces=20)])
+    assert page.part(1) == render(text)
+    assert page.places[f"#{element_id('a1')}-1-tail"] == ""
+    assert page.done
+
+
+@settings(deadline=None)
+@given(st.text("ab *_`#->[]()\n|\r:\\<&", max_size=120), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_any_batches_end_alike(text: str, pieces: int, choices: random.Random) -> None:
+    events = answer(text, pieces)
+    batches = []
+    while events:
+        size = choices.randint(1, 6)
+        batches.append(events[:size])
+        events = events[size:]
+    assert show(batches).part(1) == render(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def test_finished_blocks_are_sent_once() -> None:
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    sent = [encoder.encode([event]) for event in answer("first\n\nsecond\n\nthird\n\n" + "x " * 200, pieces=50)]
+    assert b"".join(sent).count(b'-done" hx-swap="beforeend"><p>first</p>') == 1
+    assert b"first" not in b"".join(sent[10:])
+
+
+def test_each_message_says_how_many_events_it_covers() -> None:
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    stream = encoder.encode([*START, TextStart("t")]) + encoder.encode([TextDelta("t", "a"), TextDelta("t", "b")])
+    assert [message.id for message in messages(stream)] == ["3", "5"]
+
+
+def test_events_without_anything_to_show_send_nothing() -> None:
+    assert HtmlEncoder(TEMPLATES, "a1").encode(START) == b""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\nevent: done\ndata: x\n\n",
+        "`\r\revent: done\r\r`",
+        "    \n\n    id: 99\n    retry: 1\n",
+        '<hx-partial hx-target="body" hx-swap="innerHTML">owned</hx-partial>',
+        '`<hx-partial hx-target="body" hx-swap="innerHTML">owned</hx-partial>`',
+        "</template></hx-partial><script>alert(1)</script>",
+        "</div></article><title>owned</title><head><title>x</title></head>",
+        "\u2028data: x\u0085\x0b\x0c\x1c\ud800",
+    ],
+)
+def test_text_cannot_break_out_of_its_place(text: str) -> None:
+    events = answer(text, pieces=5)
+    page = show([[event] for event in events])
+    expected = {"1-done", "1-tail", "parts", "ending"}
+    assert {place.removeprefix(f"#{element_id('a1')}-") for place in page.places} == {*expected, "#composer-action"}
+    assert page.part(1) == render(text.replace("\r", "\n"))
+    as_reasoning = [*START, ReasoningStart("t"), *[e for e in events if isinstance(e, TextDelta)]]
+    deltas = [ReasoningDelta(e.id, e.delta) if isinstance(e, TextDelta) else e for e in as_reasoning]
+    assert show([[*deltas, ReasoningEnd("t"), *FINISH]]).part(1) == page.part(1)
+
+
+def test_every_place_of_a_long_answer_is_escaped() -> None:
+    hostile = '"><img src=x onerror=alert(1)>'
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    stream = encoder.encode(
+        [
+            MessageStart("a1", {"model": hostile}),
+            StepStart(),
+            SourceUrl("s", f"https://a.example/{hostile}", hostile),
+            SourceUrl("s2", "javascript:alert(1)", "never"),
+            StreamError(hostile, hostile, 500),
+        ]
+    )
+    assert b"<img" not in stream
+    assert b"javascript:" not in stream
+
+
+def test_thinking_is_folded_and_says_how_long_it_took() -> None:
+    now = [10.0]
+    encoder = HtmlEncoder(TEMPLATES, "a1", monotonic=lambda: now[0])
+    page = Page()
+    page.receive(encoder.encode([*START, ReasoningStart("r"), ReasoningDelta("r", "I *think*")]))
+    assert "<details" in page.place("parts")
+    assert "Thinking…" in page.place("parts")
+    assert page.part(1) == "<p>I <em>think</em></p>\n"
+    now[0] = 13.2
+    page.receive(encoder.encode([ReasoningEnd("r")]))
+    assert words(page.place("1-label")) == "Thought for 3.2 s"
+
+
+def test_an_answer_that_is_attached_to_late_tells_no_duration() -> None:
+    page = show([[*START, ReasoningStart("r"), ReasoningDelta("r", "x"), ReasoningEnd("r"), *FINISH]], timed=False)
+    assert words(page.place("1-label")) == "Thought"
+
+
+def test_the_end_names_model_tokens_and_time_and_gives_the_send_button_back() -> None:
+    page = show([answer("hello")])
+    assert "tiny · 1,234 tokens · 2.4 s" in page.place("ending")
+    assert 'title="3 tokens in, 1,234 out"' in page.place("ending")
+    assert 'aria-label="Send"' in page.places["#composer-action"]
+    assert f"#{element_id('a1')}-waiting" in page.deleted
+
+
+def test_a_stopped_answer_says_so_and_can_be_made_anew() -> None:
+    page = show([[*START, TextStart("t"), TextDelta("t", "half"), TextEnd("t"), Abort()]])
+    assert "Stopped." in page.place("ending")
+    assert 'name="regenerate" value="a1"' in page.place("ending")
+    assert page.part(1) == "<p>half</p>\n"
+    assert page.done
+
+
+def test_an_error_in_the_middle_keeps_the_text_and_offers_another_try() -> None:
+    page = show([[*START, TextStart("t"), TextDelta("t", "half"), TextEnd("t"), StreamError("Too busy.", "x", 429)]])
+    assert page.part(1) == "<p>half</p>\n"
+    assert "Too busy." in page.place("ending")
+    assert 'name="regenerate" value="a1"' in page.place("ending")
+    assert 'aria-label="Send"' in page.places["#composer-action"]
+
+
+def test_an_error_before_the_answer_asks_for_the_last_answer_because_nothing_is_stored() -> None:
+    page = show([[StreamError("No such model.", "provider_rejected", 502)]])
+    assert "No such model." in page.place("ending")
+    assert 'name="regenerate" value=""' in page.place("ending")
+
+
+def test_a_stream_that_just_ends_gives_the_send_button_back() -> None:
+    page = show([[*START, TextStart("t"), TextDelta("t", "half")]])
+    assert 'aria-label="Send"' in page.places["#composer-action"]
+    assert page.done
+
+
+def test_everything_an_answer_can_hold_is_shown() -> None:
+    page = show([ANSWER])
+    assert words(page.places[f"#{element_id('a1')}-sources"]) == "A"
+    parts = words(page.place("parts"))
+    assert "add" in parts
+    assert "find" in parts
+    assert "down" in page.place("4-output")
+
+
+def test_what_the_stream_showed_is_what_a_page_load_shows() -> None:
+    page = show([ANSWER])
+    folded = fold(None, ANSWER)
+    assert folded is not None
+    html = TEMPLATES.get_template("transcript.html").render(messages=[folded], answer_id=None)
+    for number in (1, 2):
+        assert page.part(number) in html
+    assert words(page.place("sources")) in words(html)
+
+
+def test_a_stored_answer_is_shown_whole() -> None:
+    (stored,) = parse_messages(
+        [
+            {
+                "id": "client's own <id>",
+                "role": "assistant",
+                "metadata": {"model": "tiny", "status": "error", "error": {"code": "x", "text": "It <broke>."}},
+                "parts": [
+                    {"type": "step-start"},
+                    {"type": "reasoning", "text": "hm"},
+                    {"type": "text", "text": "**yes**"},
+                    {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AAAA"},
+                    {"type": "file", "mediaType": "image/png", "url": "https://evil.example/x.png", "filename": "<f>"},
+                    {"type": "source-url", "sourceId": "1", "url": "https://a.example"},
+                    {
+                        "type": "tool-add",
+                        "toolCallId": "c",
+                        "state": "output-available",
+                        "input": {"a": 1},
+                        "output": 2,
+                    },
+                    {"type": "data-x", "data": 1},
+                    {"type": "of-a-newer-client", "x": 1},
+                ],
+            }
+        ]
+    )
+    html = TEMPLATES.get_template("transcript.html").render(messages=[stored], answer_id=None)
+    assert "<strong>yes</strong>" in html
+    assert 'src="data:image/png;base64,AAAA"' in html
+    assert "evil.example" not in html
+    assert "&lt;f&gt;" in html
+    assert "It &lt;broke&gt;." in html
+    assert f'id="{element_id("client" + chr(39) + "s own <id>")}"' in html
+
+
+def test_a_question_that_nobody_answered_can_be_asked_again() -> None:
+    html = TEMPLATES.get_template("transcript.html").render(messages=[QUESTION], answer_id=None)
+    assert 'name="regenerate" value=""' in html
+
+
+def test_ids_of_messages_are_safe_in_selectors() -> None:
+    assert element_id("abc_1-2") == "m-abc_1-2"
+    for odd in ("a b", "#x", 'a"b', "é", "\ud800", "x" * 200, ""):
+        assert re.fullmatch(r"m-[0-9a-f]{32}", element_id(odd))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, 5, "text", [], {"usage": 5, "model": 7}, {"usage": {"outputTokens": "x"}, "durationMs": "y"}, {"error": 1}],
+)
+def test_metadata_of_other_clients_tells_nothing(metadata: Any) -> None:
+    end = describe_ending(metadata)
+    assert (end.summary, end.detail, end.note, end.error) == ("", "", "", "")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "note"),
+    [
+        ({"status": "interrupted"}, "Interrupted: the server went away before the end."),
+        ({"finishReason": "length"}, "Cut off: the answer reached its token limit."),
+        ({"finishReason": "content-filter"}, "Cut off by a content filter of the model service."),
+        ({"finishReason": "stop"}, ""),
+    ],
+)
+def test_an_unusual_end_is_explained(metadata: Any, note: str) -> None:
+    assert describe_ending(metadata).note == note
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"), [(340, "0.3 s"), (9_940, "9.9 s"), (12_300, "12 s"), (65_000, "1 min 5 s")]
+)
+def test_durations_are_short(milliseconds: int, said: str) -> None:
+    assert describe_ending({"durationMs": milliseconds}).summary == said

