@@ -21,12 +21,15 @@ async def serve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int
     from app.web.deps import Deps
 
     settings = read_server_settings(arguments, environ)
-    configure_logging(environ.get("PALAVER_LOG", "INFO"), _secrets(settings, environ))
+    secrets = _secrets(settings, environ)
+    configure_logging(settings.log_level, secrets)
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
 
     def started(deps: Deps) -> None:
         server.runs = deps.runs
+        written_down = [preset.api_key for preset in deps.configuration().presets.values() if preset.api_key]
+        configure_logging(settings.log_level, [*secrets, *written_down])
         print(f"Palaver is at {_address(settings, port)}\n{deps.configuration().origin}", flush=True)
 
     server = Server(create_app(settings, environ, port=port, on_start=started))

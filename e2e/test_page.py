@@ -72,7 +72,7 @@ class Chat:
         return self.page.get_by_role("navigation").get_by_role("listitem")
 
     def shown(self) -> list[str]:
-        return self.page.locator(".bubble, .parts").all_inner_texts()
+        return self.page.locator(".bubble, .parts > .prose").all_inner_texts()
 
     def stored(self) -> list[dict[str, Any]]:
         block = self.page.url.rpartition("/")[2]
@@ -133,12 +133,12 @@ def test_a_starter_begins_a_conversation(chat: Chat) -> None:
 
 
 def test_an_answer_grows_while_it_is_made(chat: Chat, upstream: Upstream) -> None:
-    frames, gate = chat_answer("# Title\n\nfirst *par", "agraph*\n\nsecond"), Gate()
+    frames, gate = chat_answer("# Title\n\nfirst\n\nsecond *par", "agraph*"), Gate()
     upstream.reply([*frames[:2], gate, *frames[2:]])
     chat.open("fake-openai")
     chat.send("Write")
     expect(chat.answers.locator("h1")).to_have_text("Title")
-    expect(chat.answers.locator("p").first).to_have_text("first *par")
+    expect(chat.answers.locator(".prose p").last).to_have_text("second *par")
     first = chat.answers.locator("h1").element_handle()
     gate.open()
     expect(chat.answers.locator("em")).to_have_text("paragraph")
@@ -168,9 +168,9 @@ def test_a_reload_in_mid_answer_finds_it_again_with_nothing_missing_and_nothing_
     upstream.reply([*frames[:4], gate, *frames[4:]])
     chat.open("fake-openai")
     chat.send("Tell me a story")
-    expect(chat.answers.locator("p").last).to_have_text("a time")
+    expect(chat.answers.locator(".parts > .prose p").last).to_have_text("a time")
     chat.page.reload()
-    expect(chat.answers.locator("p").last).to_have_text("a time")
+    expect(chat.answers.locator(".parts > .prose p").last).to_have_text("a time")
     expect(chat.page.get_by_role("button", name="Stop")).to_be_visible()
     gate.open()
     chat.wait()

@@ -76,6 +76,7 @@ const text = $("#text");
     const paragraph = document.createElement("p");
     paragraph.textContent = message;
     paragraph.className = "offline";
+    paragraph.role = "status";
     notice.replaceChildren(paragraph);
   };
   addEventListener("htmx:sse:error", () => say("The connection was lost. Trying again…"));

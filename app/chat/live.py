@@ -19,7 +19,7 @@ from app.core.fold import fold, merge_metadata
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, ConversationStore, StreamLog
 
-log = logging.getLogger("palaver.run")
+log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)

@@ -33,7 +33,7 @@ from app.core.events import (
 from app.core.model import ModelRequest
 from app.core.ports import Provider
 
-log = logging.getLogger("palaver.run")
+log = logging.getLogger(__name__)
 
 MAX_ANSWER_CHARACTERS = 4_000_000
 """An upstream that never stops is cut here: the log and the database hold whole answers."""

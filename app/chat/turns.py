@@ -136,10 +136,12 @@ def _model_request(resolved: Resolved, history: Sequence[UIMessage]) -> ModelReq
 
 
 def _is_repeat(request: TurnRequest, history: Sequence[UIMessage], current: Run) -> bool:
+    """Whether this is the POST that started the run, sent once more. Without the client's own id nobody can tell."""
     last = history[-1]
     return (
         request.trigger == "submit-message"
-        and last.role == "user"
+        and bool(request.messages)
+        and request.messages[-1].id not in request.minted
         and last.id == current.user_message_id
         and last.text == current.asked
     )

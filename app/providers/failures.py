@@ -22,7 +22,7 @@ from app.core.errors import (
 )
 from app.providers.endpoint import Endpoint
 
-log = logging.getLogger("palaver.providers")
+log = logging.getLogger(__name__)
 
 _LONGEST_QUOTE = 200
 _NOISE = re.compile(
@@ -56,6 +56,7 @@ class Failures:
     """The errors of one preset's calls."""
 
     def __init__(self, preset: str, endpoint: Endpoint) -> None:
+        self._name = preset
         self._preset = f"preset {preset!r}"
         self._endpoint = endpoint
         self._service = endpoint.service.title
@@ -197,7 +198,7 @@ class Failures:
         log.warning(
             "a model call failed",
             extra={
-                "preset": self._preset,
+                "preset": self._name,
                 "provider": self._service,
                 "failure": what,
                 "said": redact(str(said), self._endpoint.secrets, limit=500),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ class ToolCalls:
     """The calls of one chat completion, put together from the deltas of the many dialects.
 
     Seen in the wild: whole calls in one delta; no `index`, or always 0; the id only once, or empty afterwards, or
-    never; the name later than the id, or empty afterwards; `arguments: null`. So a new non-empty id opens a new call,
-    and nothing counts as complete before the answer is.
+    never; the name later than the id, or empty afterwards; `arguments` null, or an object. So a new non-empty id
+    opens a new call, and nothing counts as complete before the answer is.
     """
 
     def __init__(self, new_id: Callable[[], str] = new_call_id) -> None:
@@ -60,6 +61,8 @@ class ToolCalls:
             out.append(ToolInputStart(call.id, call.name))
             out += [ToolInputDelta(call.id, piece) for piece in call.arguments]
         arguments = function.get("arguments")
+        if isinstance(arguments, dict):
+            arguments = json.dumps(arguments)
         if arguments:
             call.arguments.append(arguments)
             if call.name:

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
-log = logging.getLogger("palaver.providers")
+log = logging.getLogger(__name__)
 
 _MOST_KINDS = 1000
 """The names come from outside; they may not fill the memory."""

@@ -20,8 +20,12 @@ VARIABLES: Mapping[str, str] = {
     "allowed_hosts": "PALAVER_ALLOWED_HOSTS",
     "allowed_origins": "PALAVER_ALLOWED_ORIGINS",
     "public_url": "PALAVER_PUBLIC_URL",
+    "max_body_bytes": "PALAVER_MAX_BODY_BYTES",
+    "log_level": "PALAVER_LOG_LEVEL",
 }
 """Setting → environment variable. On the command line it is `--allowed-hosts` and so on."""
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 _NAME = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
 _HOST = re.compile(rf"{_NAME}(?::[0-9]{{1,5}})?")
@@ -48,6 +52,7 @@ class ServerSettings:
     public_url: str | None = None
     """The origin under which people reach the server, where a proxy stands before it."""
     max_body_bytes: int = 10_000_000
+    log_level: str = "INFO"
 
     @property
     def loopback(self) -> bool:
@@ -94,6 +99,8 @@ def read_server_settings(arguments: Mapping[str, Any], environ: Mapping[str, str
         allowed_hosts=tuple(dict.fromkeys(hosts)),
         allowed_origins=tuple(dict.fromkeys(origins)),
         public_url=public_url,
+        max_body_bytes=_read_size(said.get("max_body_bytes", "10000000"), places.get("max_body_bytes", "")),
+        log_level=_read_level(said.get("log_level", "INFO"), places.get("log_level", "")),
     )
 
 
@@ -105,6 +112,18 @@ def _read_port(text: str, place: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= _HIGHEST_PORT):
         raise ConfigurationError(f"{place}: must be a number from 0 to 65535")
     return int(text)
+
+
+def _read_size(text: str, place: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1_000 <= int(text[:12]) <= 1_000_000_000):
+        raise ConfigurationError(f"{place}: must be a number of bytes from 1000 to 1000000000")
+    return int(text)
+
+
+def _read_level(text: str, place: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise ConfigurationError(f"{place}: must be one of {', '.join(LOG_LEVELS)}")
+    return text.upper()
 
 
 def _read_host(text: str, place: str) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.chat.presets import check_block_changes, explain, resolve
 from app.core.values import Values
 from app.web.body import read_object
 from app.web.deps import State
 from app.web.requests import block_id_of, deps_of, header_values, preset_of
+from app.web.responses import JSONAnswer
 
 
 async def get_block(request: Request[State]) -> Response:
     block_id = block_id_of(request)
-    return JSONResponse({"id": block_id, "metadata": dict(await deps_of(request).store.block(block_id))})
+    return JSONAnswer({"id": block_id, "metadata": dict(await deps_of(request).store.block(block_id))})
 
 
 async def patch_block(request: Request[State]) -> Response:
@@ -22,7 +23,7 @@ async def patch_block(request: Request[State]) -> Response:
     deps = deps_of(request)
     block_id = block_id_of(request)
     changes = check_block_changes(deps.configuration(), await read_object(request))
-    return JSONResponse({"id": block_id, "metadata": dict(await deps.store.patch_block(block_id, changes))})
+    return JSONAnswer({"id": block_id, "metadata": dict(await deps.store.patch_block(block_id, changes))})
 
 
 async def get_presets(request: Request[State]) -> Response:
@@ -38,7 +39,7 @@ async def get_presets(request: Request[State]) -> Response:
         for preset in configuration.presets.values()
     ]
     chosen = configuration.preset or "default"
-    return JSONResponse({"presets": presets, "default": chosen, "why": configuration.origin})
+    return JSONAnswer({"presets": presets, "default": chosen, "why": configuration.origin})
 
 
 async def get_resolve(request: Request[State]) -> Response:
@@ -51,4 +52,4 @@ async def get_resolve(request: Request[State]) -> Response:
         headers=header_values(request),
         block=await deps.store.block(block_id_of(request)),
     )
-    return JSONResponse(explain(resolved))
+    return JSONAnswer(explain(resolved))

@@ -6,11 +6,12 @@ import re
 from urllib.parse import parse_qs, unquote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.web.body import read_object
 from app.web.deps import State
 from app.web.requests import block_id_of, deps_of, header_values, preset_of, protocol_of, sdk_of
+from app.web.responses import JSONAnswer
 from app.web.streaming import stream_run
 from app.wire.chat_request import parse_chat_request
 from app.wire.formats import choose_encoder
@@ -51,7 +52,7 @@ async def get_stream(request: Request[State]) -> Response:
 
 
 async def post_stop(request: Request[State]) -> Response:
-    return JSONResponse({"stopped": await deps_of(request).runs.stop(block_id_of(request))})
+    return JSONAnswer({"stopped": await deps_of(request).runs.stop(block_id_of(request))})
 
 
 def _resume_query(raw: str) -> tuple[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.core.errors import InvalidRequest, NotFound
 from app.core.ports import Conversation, ConversationSummary
@@ -13,6 +13,7 @@ from app.web.body import read_object
 from app.web.deps import State
 from app.web.pages import conversation_list_html, transcript_html
 from app.web.requests import block_id_of, deps_of, if_match_of, sdk_of, wants_html
+from app.web.responses import JSONAnswer
 from app.wire.ai_sdk_v4 import to_v4
 from app.wire.chat_request import read_messages
 
@@ -39,7 +40,7 @@ async def post_conversation(request: Request[State]) -> Response:
     conversation = await deps.store.save(
         block_id, messages, placement="merge" if if_version is None else "branch", if_version=if_version
     )
-    return JSONResponse(
+    return JSONAnswer(
         {"id": block_id, "version": conversation.version, "messageCount": len(conversation.messages)},
         headers={"etag": _etag(conversation)},
     )
@@ -64,7 +65,7 @@ async def list_conversations(request: Request[State]) -> Response:
     value: dict[str, Any] = {"conversations": [_summary(item) for item in page.items]}
     if page.next_cursor is not None:
         value["nextCursor"] = page.next_cursor
-    return JSONResponse(value)
+    return JSONAnswer(value)
 
 
 def _answer(conversation: Conversation, *, for_v4: bool) -> Response:
@@ -77,7 +78,7 @@ def _answer(conversation: Conversation, *, for_v4: bool) -> Response:
         "version": conversation.version,
         "messages": [to_v4(message) if for_v4 else message.to_wire() for message in messages],
     }
-    return JSONResponse(value, headers={"etag": _etag(conversation)})
+    return JSONAnswer(value, headers={"etag": _etag(conversation)})
 
 
 def _etag(conversation: Conversation) -> str:

@@ -1,6 +1,6 @@
 """A turn as HTML fragments in an event stream, for the htmx page (htmx 4, `hx-sse`).
 
-Each message holds `<hx-partial>` elements that append to or replace places of the page; its id is the number of events
+Each message holds `<hx-partial>` elements that append to or replace places of the page; the id is the number of events
 consumed so far. Finished blocks of an answer are sent once, the unfinished last one again with every flush. The named
 event `done` ends the stream. What is sent here and what a page load renders comes from the same templates.
 """
@@ -141,26 +141,28 @@ class HtmlEncoder:
         self._monotonic = monotonic
         self._metadata: dict[str, Any] = {}
         self._begun = False
-        self._ended = False
+        self._is_whole = False
         self._consumed = 0
         self._part_count = 0
         self._open: dict[str, _OpenPart] = {}
         self._tools: dict[str, str] = {}
         self._out: list[str] = []
+        """The message that is being put together."""
+        self._messages: list[str] = []
 
     def opening(self, **values: Any) -> bytes:
         """The first message, before the model's first event: `opening.html` with `values`."""
         template = self._templates.get_template("opening.html")
         self._out.append(template.render(answer_id=self._answer_id, **values))
-        return self._message()
+        return self._flush()
 
     def transcript(self, messages: Sequence[UIMessage]) -> bytes:
         """The one message where the answer is whole already: everything as it is stored."""
         html = self._templates.get_template("transcript.html").render(messages=messages, answer_id=None)
         self._partial("transcript", "innerHTML", html)
         self._partial("composer-action", "innerHTML", self._parts.send_button())
-        self._ended = True
-        return self._message()
+        self._is_whole = True
+        return self._flush()
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
         self._consumed += len(events)
@@ -169,12 +171,16 @@ class HtmlEncoder:
         for part in self._open.values():
             if part.changed:
                 self._write_markdown(part)
-        return self._message() if self._out else b""
+        return self._flush()
 
     def end(self) -> bytes:
-        if not self._ended:
-            self._finish()
-        return (self._message() if self._out else b"") + DONE
+        """How it ended, and the controls for the next turn: in one write with `done`, which makes the form free for it."""
+        if not self._is_whole:
+            ending = describe_ending(self._metadata)
+            self._write("-ending", "innerHTML", self._parts.ending(ending, self._answer_id if self._begun else ""))
+            self._write("-waiting", "delete", "")
+            self._partial("composer-action", "innerHTML", self._parts.send_button())
+        return self._flush() + DONE
 
     def _apply(self, event: StreamEvent) -> None:
         match event:
@@ -184,7 +190,7 @@ class HtmlEncoder:
                 part.changed = True
             case MessageStart(_, metadata):
                 self._begun = True
-                self._metadata = merge_metadata(self._metadata, metadata)
+                self._learn(metadata)
             case TextStart(part_id):
                 self._write_part(self._parts.text_part(self._begin(part_id)))
             case ReasoningStart(part_id):
@@ -201,11 +207,11 @@ class HtmlEncoder:
             case ToolOutputError(call_id, text):
                 self._write_tool_output(call_id, None, text)
             case MessageFinish(_, _, metadata):
-                self._finish(metadata)
+                self._learn(metadata)
             case Abort():
-                self._finish({"status": "stopped"})
+                self._learn({"status": "stopped"})
             case StreamError(text, code):
-                self._finish({"status": "error", "error": {"code": code, "text": text}})
+                self._learn({"status": "error", "error": {"code": code, "text": text}})
             case ToolInputStart() | ToolInputDelta() | StepStart() | StepFinish():
                 pass
             case _:
@@ -240,15 +246,14 @@ class HtmlEncoder:
         if call_id in self._tools:
             self._partial(f"{self._tools[call_id]}-output", "innerHTML", self._parts.tool_output(output, error))
 
-    def _finish(self, metadata: Mapping[str, Any] | None = None) -> None:
-        self._ended = True
-        ending = describe_ending(merge_metadata(self._metadata, metadata or {}))
-        self._write("-ending", "innerHTML", self._parts.ending(ending, self._answer_id if self._begun else ""))
-        self._write("-waiting", "delete", "")
-        self._partial("composer-action", "innerHTML", self._parts.send_button())
+    def _learn(self, metadata: Mapping[str, Any]) -> None:
+        self._metadata = merge_metadata(self._metadata, metadata)
 
     def _write_part(self, html: str) -> None:
+        """Htmx finds all places of a message before it fills the first: after a new one another message begins."""
         self._write("-parts", "beforeend", html)
+        self._messages.append("".join(self._out))
+        self._out.clear()
 
     def _write(self, suffix: str, swap: str, html: str) -> None:
         self._partial(self._element + suffix, swap, html)
@@ -257,8 +262,17 @@ class HtmlEncoder:
         """`html` is a template's or the markdown renderer's output, never a text."""
         self._out.append(f'<hx-partial hx-target="#{element}" hx-swap="{swap}">{html}</hx-partial>')
 
-    def _message(self) -> bytes:
-        lines = _LINE_END.split("".join(self._out))
-        self._out.clear()
-        data = "".join(f"data: {line}\n" for line in lines)
-        return f"id: {self._consumed}\n{data}\n".encode("utf-8", "replace")
+    def _flush(self) -> bytes:
+        if self._out:
+            self._messages.append("".join(self._out))
+            self._out.clear()
+        if not self._messages:
+            return b""
+        *before, last = map(_data, self._messages)
+        self._messages.clear()
+        return "".join([*before, f"id: {self._consumed}\n", last]).encode("utf-8", "replace")
+
+
+def _data(html: str) -> str:
+    """One message of an event stream."""
+    return "".join(f"data: {line}\n" for line in _LINE_END.split(html)) + "\n"

@@ -150,6 +150,16 @@ async def test_the_same_message_posted_again_is_the_same_run(house):
     assert len(await stored(house)) == 2
 
 
+async def test_the_same_words_without_an_id_are_another_turn(house):
+    turns = house.turns(ScriptedProvider([TextStart("t")], asyncio.Event()))
+    first = TurnRequest(messages=messages("hi"), minted=frozenset({"u1"}))
+    reader = house.runs.read(await turns.begin("b", first))
+    await anext(reader)
+    with pytest.raises(RunInProgress):
+        await turns.begin("b", first)
+    await reader.aclose()
+
+
 async def test_regenerating_adds_a_sibling_answer(house):
     turns = house.turns(ScriptedProvider(*saying("x")))
     first = await turns.begin("b", ask("hi"))

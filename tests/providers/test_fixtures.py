@@ -114,6 +114,7 @@ CASES: dict[str, Case] = {
     ),
     "compatible/tools_without_id": Case([called("minted", "weather", OSLO)], "tool-calls"),
     "compatible/tools_late_name": Case([called("c1", "search", {"query": "test"})], "tool-calls"),
+    "compatible/arguments_object": Case([called("c1", "weather", OSLO)], "tool-calls"),
     "compatible/broken_arguments": Case([failed("c1", "weather", '{"city":"Os')], "length"),
     "compatible/text_around_tools": Case([text("Before."), called("c1", "now", {}), text("After.")], "tool-calls"),
     "compatible/unknown_end": Case([text("Hm.")], "other", Usage(), {"openai_chat: delta.brand_new": 1}),

@@ -55,6 +55,8 @@ def test_every_variable_is_read(home: Path) -> None:
         "PALAVER_ALLOWED_HOSTS": "Chat.Example.com, 192.168.1.20:8000,[fe80::1]",
         "PALAVER_ALLOWED_ORIGINS": "http://localhost:5173,https://APP.example.com:443",
         "PALAVER_PUBLIC_URL": "https://chat.example.com/",
+        "PALAVER_MAX_BODY_BYTES": "20000000",
+        "PALAVER_LOG_LEVEL": "debug",
     }
     assert set(environ) == set(VARIABLES.values())
     assert settings(home, **environ) == ServerSettings(
@@ -66,7 +68,21 @@ def test_every_variable_is_read(home: Path) -> None:
         allowed_hosts=("chat.example.com", "192.168.1.20:8000", "[fe80::1]"),
         allowed_origins=("http://localhost:5173", "https://app.example.com"),
         public_url="https://chat.example.com",
+        max_body_bytes=20_000_000,
+        log_level="DEBUG",
     )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "must"),
+    [
+        ("PALAVER_MAX_BODY_BYTES", "10MB", "must be a number of bytes from 1000 to 1000000000"),
+        ("PALAVER_MAX_BODY_BYTES", "1", "must be a number of bytes from 1000 to 1000000000"),
+        ("PALAVER_LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR"),
+    ],
+)
+def test_a_wrong_size_or_level_is_refused(home: Path, variable: str, value: str, must: str) -> None:
+    assert complaint(home, **{variable: value}) == f"{variable}: {must}"
 
 
 def test_the_xdg_directories_are_honoured_where_they_are_absolute(home: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from app.core.messages import UIMessage
 from app.core.ports import Conversation
+from app.storage.sqlite import SqliteStore
+
+Opened: TypeAlias = Callable[..., Awaitable[SqliteStore]]
+"""The fixture `opened`."""
 
 
 def message(role: str, message_id: str, text: str = "", **more: Any) -> UIMessage:

@@ -7,15 +7,15 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.core.errors import StorageUnavailable
-from app.storage.sqlite import SqliteStore, open_store
-from tests.storage.messages import Clock, ids, user
+from app.storage.sqlite import SqliteStore
+from tests.storage.messages import Opened, ids, user
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ asyncio.run(main())
 """
 
 
-async def test_no_acknowledged_message_is_lost_by_a_kill(path: Path) -> None:
+async def test_no_acknowledged_message_is_lost_by_a_kill(path: Path, opened: Opened) -> None:
     acknowledged: dict[str, set[str]] = {"b0": set(), "b1": set(), "b2": set()}
     for _ in range(3):
         process = await asyncio.create_subprocess_exec(
@@ -54,7 +54,7 @@ async def test_no_acknowledged_message_is_lost_by_a_kill(path: Path) -> None:
             if seen == 60:
                 process.send_signal(signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
-    store = await open_store(path, now=Clock())
+    store = await opened()
     for block_id, message_ids in acknowledged.items():
         assert message_ids <= set(ids(await store.load(block_id)))
     await store.close()
@@ -71,9 +71,11 @@ def _locked(path: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-async def test_a_locked_file_refuses_writes_in_time_and_goes_on_reading(store: SqliteStore, path: Path) -> None:
+async def test_a_locked_file_refuses_writes_in_time_and_goes_on_reading(
+    store: SqliteStore, path: Path, opened: Opened
+) -> None:
     await store.save("b", [user("u1")], placement="merge")
-    hasty = await open_store(path, now=Clock(), busy_timeout=0.05)
+    hasty = await opened(busy_timeout=0.05)
     with _locked(path):
         saves = [hasty.save("b", [user(f"n{n}")], placement="merge") for n in range(5)]
         for refused in await asyncio.gather(*saves, return_exceptions=True):
@@ -84,7 +86,6 @@ async def test_a_locked_file_refuses_writes_in_time_and_goes_on_reading(store: S
         assert ids(await hasty.load("b")) == ["u1"]
         assert len((await hasty.page(query="this")).items) == 1
     assert ids(await hasty.save("b", [user("u2")], placement="merge")) == ["u1", "u2"]
-    await hasty.close()
 
 
 async def test_a_save_waits_for_a_lock_that_is_let_go(store: SqliteStore, path: Path) -> None:
@@ -95,10 +96,12 @@ async def test_a_save_waits_for_a_lock_that_is_let_go(store: SqliteStore, path: 
     assert ids(await saving) == ["u1"]
 
 
-async def test_a_file_can_be_opened_while_another_process_holds_it(store: SqliteStore, path: Path) -> None:
+async def test_a_file_can_be_opened_while_another_process_holds_it(
+    store: SqliteStore, path: Path, opened: Opened
+) -> None:
     await store.save("b", [user("u1")], placement="merge")
     with _locked(path):
-        other = await open_store(path, now=Clock(), busy_timeout=0.05)
+        other = await opened(busy_timeout=0.05)
         assert ids(await other.load("b")) == ["u1"]
         await other.close()
 
@@ -119,24 +122,22 @@ async def test_a_full_disk_refuses_writes_goes_on_reading_and_recovers(
     assert ids(await store.save("b", [big], placement="merge")) == ["u1", "u2"]
 
 
-class _few_pages:
-    def __init__(self, store: SqliteStore) -> None:
-        self.writer = store._database._writer
-
-    async def __aenter__(self) -> None:
-        await self.writer.execute_fetchall("PRAGMA max_page_count = 20")
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.writer.execute_fetchall("PRAGMA max_page_count = 1000000")
+@asynccontextmanager
+async def _few_pages(store: SqliteStore) -> AsyncIterator[None]:
+    writer = store._database._writer
+    await writer.execute_fetchall("PRAGMA max_page_count = 20")
+    yield
+    await writer.execute_fetchall("PRAGMA max_page_count = 1000000")
 
 
-class _small_files:
-    async def __aenter__(self) -> None:
-        self.limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, self.limits[1]))
-
-    async def __aexit__(self, *_: object) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.limits)
+@asynccontextmanager
+async def _small_files() -> AsyncIterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 async def test_a_save_that_was_begun_is_finished_though_its_caller_is_gone(store: SqliteStore) -> None:
@@ -149,8 +150,8 @@ async def test_a_save_that_was_begun_is_finished_though_its_caller_is_gone(store
     assert ids(saved) == ["u1", "u2"]
 
 
-async def test_closing_waits_for_what_is_being_written(path: Path) -> None:
-    store = await open_store(path, now=Clock())
+async def test_closing_waits_for_what_is_being_written(opened: Opened) -> None:
+    store = await opened()
     saving = asyncio.create_task(store.save("b", [user("u1")], placement="merge"))
     await asyncio.sleep(0)
     await store.close()

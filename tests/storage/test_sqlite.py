@@ -9,8 +9,8 @@ import pytest
 
 from app.core.errors import VersionConflict
 from app.core.messages import UIMessage, parse_messages
-from app.storage.sqlite import SqliteStore, open_store
-from tests.storage.messages import Clock, assistant, ids, user
+from app.storage.sqlite import SqliteStore
+from tests.storage.messages import Opened, assistant, ids, user
 
 pytestmark = pytest.mark.anyio
 
@@ -49,11 +49,10 @@ async def test_what_was_saved_is_loaded(store: SqliteStore) -> None:
     assert [message.to_wire() for message in loaded.messages] == [message.to_wire() for message in STRANGE]
 
 
-async def test_it_is_still_there_when_the_file_is_opened_again(store: SqliteStore, path: Path) -> None:
+async def test_it_is_still_there_when_the_file_is_opened_again(store: SqliteStore, opened: Opened) -> None:
     saved = await store.save("b", STRANGE, placement="merge")
-    again = await open_store(path, now=Clock())
+    again = await opened()
     assert await again.load("b") == saved
-    await again.close()
 
 
 async def test_half_a_character_is_no_reason_to_lose_a_message(store: SqliteStore) -> None:
@@ -199,22 +198,21 @@ async def test_a_deleted_conversation_does_not_come_back_with_its_answer(store: 
     assert await store.load("b") is None
 
 
-async def test_an_answer_that_a_crash_cut_off_is_interrupted(store: SqliteStore, path: Path) -> None:
+async def test_an_answer_that_a_crash_cut_off_is_interrupted(store: SqliteStore, opened: Opened) -> None:
     saved = await store.save("b", [user("u1")], placement="branch")
     partial = assistant("a1", "So far", metadata={"model": "m"})
     await store.put_answer("b", "u1", partial, "streaming")
-    restarted = await open_store(path, now=Clock())
+    restarted = await opened()
     loaded = await restarted.load("b")
-    await restarted.close()
     assert loaded is not None
     assert loaded.messages[1].to_wire() == {**partial.to_wire(), "metadata": {"model": "m", "status": "interrupted"}}
     assert loaded.version > saved.version
 
 
-async def test_an_answer_that_another_process_still_writes_is_not_spoilt(store: SqliteStore, path: Path) -> None:
+async def test_an_answer_that_another_process_still_writes_is_not_spoilt(store: SqliteStore, opened: Opened) -> None:
     await store.save("b", [user("u1")], placement="branch")
     await store.put_answer("b", "u1", assistant("a1", "So far"), "streaming")
-    await (await open_store(path, now=Clock())).close()
+    await (await opened()).close()
     await store.put_answer("b", "u1", assistant("a1", "So far so good"), "complete")
     loaded = await store.load("b")
     assert loaded is not None
@@ -310,8 +308,8 @@ async def test_twenty_saves_at_once_are_all_shown(store: SqliteStore) -> None:
     assert sorted(loaded[2:]) == sorted(each.id for each in new)
 
 
-async def test_two_stores_on_one_file_lose_nothing(store: SqliteStore, path: Path) -> None:
-    other = await open_store(path, now=Clock())
+async def test_two_stores_on_one_file_lose_nothing(store: SqliteStore, opened: Opened) -> None:
+    other = await opened()
     await store.save("b", [user("u0")], placement="merge")
     await asyncio.gather(
         *(each.save("b", [user("u0"), user(f"{name}{n}")], placement="merge")
@@ -319,4 +317,3 @@ async def test_two_stores_on_one_file_lose_nothing(store: SqliteStore, path: Pat
     )  # fmt: skip
     assert len(ids(await store.load("b"))) == 21
     assert await other.load("b") == await store.load("b")
-    await other.close()

@@ -88,19 +88,29 @@ class Page:
         self.places: dict[str, str] = {}
         self.deleted: list[str] = []
         self.done = False
+        self.known = {"welcome", "notice", "composer-action", "message-id", "transcript"}
+        self.known |= {"conversation-title", "conversations"}
 
     def receive(self, stream: bytes) -> None:
         for message in messages(stream):
             if message.event:
                 assert message.event == "done"
                 self.done = True
-            for selector, swap, html in PARTIAL.findall(message.html):
-                if swap == "beforeend":
-                    self.places[selector] = self.places.get(selector, "") + html
-                elif swap == "delete":
-                    self.deleted.append(selector)
-                else:
-                    self.places[selector] = html
+            # htmx looks up all places of a message before it fills the first one
+            partials = [(selector, swap, html) for selector, swap, html in PARTIAL.findall(message.html)]
+            for selector, _, _ in partials:
+                assert selector.endswith(" ~ .message") or selector.removeprefix("#") in self.known, selector
+            for selector, swap, html in partials:
+                self._swap(selector, swap, html)
+
+    def _swap(self, selector: str, swap: str, html: str) -> None:
+        if swap == "beforeend":
+            self.places[selector] = self.places.get(selector, "") + html
+        elif swap == "delete":
+            self.deleted.append(selector)
+        else:
+            self.places[selector] = html
+        self.known.update(re.findall(r' id="([^"]+)"', html))
 
     def part(self, number: int) -> str:
         element = f"#{element_id('a1')}-{number}"
@@ -112,6 +122,8 @@ class Page:
 
 def show(batches: Sequence[Sequence[StreamEvent]], **options: Any) -> Page:
     page = Page()
+    page.receive(opening())
+    page.places.clear()
     encoder = HtmlEncoder(TEMPLATES, "a1", **options)
     for batch in batches:
         page.receive(encoder.encode(batch))
@@ -190,7 +202,8 @@ def test_finished_blocks_are_sent_once() -> None:
 
 def test_each_message_says_how_many_events_it_covers() -> None:
     encoder = HtmlEncoder(TEMPLATES, "a1")
-    stream = encoder.encode([*START, TextStart("t")]) + encoder.encode([TextDelta("t", "a"), TextDelta("t", "b")])
+    stream = encoder.encode([*START, TextStart("t")])
+    stream += encoder.encode([TextDelta("t", "a"), TextDelta("t", "b")])
     assert [message.id for message in messages(stream)] == ["3", "5"]
 
 
@@ -242,6 +255,7 @@ def test_thinking_is_folded_and_says_how_long_it_took() -> None:
     now = [10.0]
     encoder = HtmlEncoder(TEMPLATES, "a1", monotonic=lambda: now[0])
     page = Page()
+    page.receive(opening())
     page.receive(encoder.encode([*START, ReasoningStart("r"), ReasoningDelta("r", "I *think*")]))
     assert "<details" in page.place("parts")
     assert "Thinking…" in page.place("parts")
