@@ -24,7 +24,7 @@ _PATTERNS = (
     r"(?P<name>bearer\s+|x-api-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",;)}\]]+",
 )
 
-_OWN_LOGGERS = ("app", "palaver", "uvicorn")
+_OWN_LOGGERS = ("app", "uvicorn")
 
 # Attributes of every record, and one that uvicorn adds for its own formatter: none of them is a field.
 _NO_FIELDS = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "color_message"})

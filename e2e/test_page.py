@@ -197,6 +197,25 @@ def test_an_answer_that_ends_while_the_page_is_away_is_there_when_it_comes_back(
     expect(chat.answers.locator(".prose")).to_have_text("Once upon a time")
 
 
+def test_a_lost_connection_is_said_and_found_again(chat: Chat, upstream: Upstream) -> None:
+    frames, gate = chat_answer("Once upon\n\n", "a time", " there was an end."), Gate()
+    upstream.reply([*frames[:3], gate, *frames[3:]])
+    chat.open("fake-openai")
+    chat.send("Tell me a story")
+    expect(chat.answers).to_contain_text("a time")
+    chat.page.context.set_offline(True)
+    expect(chat.page.get_by_text("The connection was lost.")).to_be_visible()
+    chat.page.context.set_offline(False)
+    expect(chat.page.get_by_text("The connection was lost.")).to_have_count(0)
+    gate.open()
+    chat.wait()
+    expect(chat.answers.locator(".prose p")).to_have_text(["Once upon", "a time there was an end."])
+    expect(chat.questions).to_have_count(1)
+    assert len(upstream.requests) == len(set(map(id, upstream.requests)))
+    assert [message["role"] for message in chat.stored()] == ["user", "assistant"]
+    chat.complaints.clear()
+
+
 def test_two_tabs_see_the_same_answer(chat: Chat, upstream: Upstream) -> None:
     frames, gate = chat_answer("Once upon", " a time"), Gate()
     upstream.reply([*frames[:2], gate, *frames[2:]])

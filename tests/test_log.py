@@ -129,7 +129,7 @@ def test_libraries_that_log_what_people_write_are_held_at_warning(logs: Callable
     assert f" WARNING {name} it broke\n" in stream.getvalue()
 
 
-@pytest.mark.parametrize("name", ["app.web", "palaver.run", "uvicorn.error"])
+@pytest.mark.parametrize("name", ["app.web", "uvicorn.error"])
 def test_the_level_is_for_our_own_records(logs: Callable[..., io.StringIO], name: str) -> None:
     stream = logs("warning")
     logging.getLogger(name).info("quiet")

@@ -9,6 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from app.core.model import Timeouts
+
+_CUSTOMARY = Timeouts()
+_PATIENT = Timeouts(first_event=600.0)
+"""For the first answer of a model that has to be loaded from disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -32,6 +38,7 @@ class Service:
     """Takes `response_format: {"type": "json_object"}`; others get the instruction alone."""
     citations: bool = False
     """Top-level `citations` on the chunks are sources."""
+    timeouts: Timeouts = _CUSTOMARY
 
 
 CATALOG: Mapping[str, Service] = {
@@ -79,9 +86,13 @@ CATALOG: Mapping[str, Service] = {
         "OPENROUTER_API_KEY",
         no_effort="none",
     ),
-    "ollama": Service("Ollama", "openai_chat", "http://127.0.0.1:11434/v1", local=True, no_effort="none"),
-    "lmstudio": Service("LM Studio", "openai_chat", "http://127.0.0.1:1234/v1", local=True, json_mode=False),
-    "llamacpp": Service("llama.cpp", "openai_chat", "http://127.0.0.1:8080/v1", local=True),
-    "vllm": Service("vLLM", "openai_chat", "http://127.0.0.1:8000/v1", local=True),
+    "ollama": Service(
+        "Ollama", "openai_chat", "http://127.0.0.1:11434/v1", local=True, no_effort="none", timeouts=_PATIENT
+    ),
+    "lmstudio": Service(
+        "LM Studio", "openai_chat", "http://127.0.0.1:1234/v1", local=True, json_mode=False, timeouts=_PATIENT
+    ),
+    "llamacpp": Service("llama.cpp", "openai_chat", "http://127.0.0.1:8080/v1", local=True, timeouts=_PATIENT),
+    "vllm": Service("vLLM", "openai_chat", "http://127.0.0.1:8000/v1", local=True, timeouts=_PATIENT),
     "echo": Service("Echo, the built-in demo", "echo", default_model="echo"),
 }

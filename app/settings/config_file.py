@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +104,11 @@ def _read_preset(key: str, value: Any, prefix: str) -> Preset:
         headers=read_headers(table.get("headers", {}), f"{prefix}headers"),
         values=read_values(said, VALUE_KEYS, prefix),
         default_model=CATALOG[provider].default_model,
-        timeouts=_read_timeouts(table.get("timeouts", {}), f"{prefix}timeouts"),
+        timeouts=_read_timeouts(table.get("timeouts", {}), f"{prefix}timeouts", CATALOG[provider].timeouts),
     )
 
 
-def _read_timeouts(value: Any, place: str) -> Timeouts:
+def _read_timeouts(value: Any, place: str, customary: Timeouts) -> Timeouts:
     table = read_table(value, place)
     check_keys(table, TIMEOUT_KEYS, f"{place}.")
-    return Timeouts(**{key: read_seconds(seconds, f"{place}.{key}") for key, seconds in table.items()})
+    return replace(customary, **{key: read_seconds(seconds, f"{place}.{key}") for key, seconds in table.items()})

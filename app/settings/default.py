@@ -42,7 +42,13 @@ def choose_default(environ: Mapping[str, str], local: LocalServer | None) -> Def
             preset = Preset("default", name, default_model=CATALOG[name].default_model)
             return DefaultPreset(preset, f"default is {_described(preset)}, because {variable} is set.")
     if local is not None:
-        preset = Preset("default", local.provider, base_url=local.base_url, default_model=local.model)
+        preset = Preset(
+            "default",
+            local.provider,
+            base_url=local.base_url,
+            default_model=local.model,
+            timeouts=CATALOG[local.provider].timeouts,
+        )
         return DefaultPreset(
             preset,
             f"default is {_described(preset)}, because it answers on this machine and no key is set.",

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.core.model import Configuration, Preset, Timeouts
+from app.core.model import Configuration, Preset
 from app.core.values import KEYS
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
@@ -179,6 +179,9 @@ def _make_preset(name: str, title: str | None, said: Document, prefix: str) -> P
     token = said.get("ai:apitoken")
     organization = said.get("ai:orgid")
     wait = said.get("ai:timeoutms")
+    timeouts = CATALOG[provider].timeouts
+    if wait:
+        timeouts = replace(timeouts, first_event=read_seconds(wait, f"{prefix}ai:timeoutms", 0.001))
     return Preset(
         name=name,
         provider=provider,
@@ -188,7 +191,7 @@ def _make_preset(name: str, title: str | None, said: Document, prefix: str) -> P
         headers={"OpenAI-Organization": read_secret(organization, f"{prefix}ai:orgid")} if organization else {},
         values=read_values(_only(said, KEYS), KEYS, prefix),
         default_model=CATALOG[provider].default_model,
-        timeouts=Timeouts(first_event=read_seconds(wait, f"{prefix}ai:timeoutms", 0.001)) if wait else Timeouts(),
+        timeouts=timeouts,
     )
 
 

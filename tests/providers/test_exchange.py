@@ -334,12 +334,12 @@ async def test_the_whole_answer_has_a_limit_too(format_: str, upstream: Upstream
 async def test_a_quoted_key_is_neither_shown_nor_logged(
     format_: str, upstream: Upstream, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "palaver.providers")
+    caplog.set_level(logging.DEBUG, "app.providers")
     message = f"Bad key {KEY}, see https://api.example.com/{KEY}?x=1; also sk-te********cdef. Use a smaller max_tokens."
     upstream.reply(*[json_reply(status, {"error": {"type": "invalid_request_error", "message": message}})] * 3)
     got = await ask_upstream(format_, upstream)
     assert got.error is not None
-    logged = " ".join(str(vars(record)) for record in caplog.records if record.name == "palaver.providers")
+    logged = " ".join(str(vars(record)) for record in caplog.records if record.name.startswith("app.providers"))
     for secret in (KEY, "api.example.com", "cdef"):
         assert secret not in got.error.message
         assert secret not in logged

@@ -91,6 +91,7 @@ def test_a_whole_file_is_understood(tmp_path: Path) -> None:
                 provider="llamacpp",
                 base_url="http://127.0.0.1:8080/v1",
                 values=Values(model="any"),
+                timeouts=Timeouts(first_event=600),
             ),
             "quick": Preset(
                 name="quick",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.model import Configuration, Preset
+from app.core.model import Configuration, Preset, Timeouts
 from app.core.values import Values
 from app.providers.catalog import CATALOG
 from app.providers.discover import LocalServer
@@ -33,7 +33,13 @@ def test_a_key_decides_even_where_a_local_server_answers(without: list[str], pro
 
 def test_without_a_key_a_local_server_answers() -> None:
     default = choose_default({"ANTHROPIC_API_KEY": " "}, OLLAMA)
-    assert default.preset == Preset("default", "ollama", base_url="http://127.0.0.1:11434/v1", default_model="llama3.2")
+    assert default.preset == Preset(
+        "default",
+        "ollama",
+        base_url="http://127.0.0.1:11434/v1",
+        default_model="llama3.2",
+        timeouts=Timeouts(first_event=600),
+    )
     assert default.origin == "default is Ollama (llama3.2), because it answers on this machine and no key is set."
 
 
