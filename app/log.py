@@ -24,7 +24,7 @@ _PATTERNS = (
     r"(?P<name>bearer\s+|x-api-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",;)}\]]+",
 )
 
-_OWN_LOGGERS = ("app", "uvicorn")
+_SERVER_LOGGERS = ("uvicorn", "uvicorn.error")
 
 # Attributes of every record, and one that uvicorn adds for its own formatter: none of them is a field.
 _NO_FIELDS = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "color_message"})
@@ -37,7 +37,7 @@ _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
 def configure_logging(level: str, secrets: Iterable[str], stream: TextIO | None = None) -> None:
     """Send everything to one handler on `stream` (stderr), without `secrets`.
 
-    Only our own records and uvicorn's follow `level` (`DEBUG`, `INFO`, …). Libraries stay at WARNING: below that,
+    Only our own records follow `level` (`DEBUG`, `INFO`, …). Libraries stay at WARNING: below that,
     sse_starlette, the SDKs, their HTTP client and the database driver log what people write.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -45,12 +45,12 @@ def configure_logging(level: str, secrets: Iterable[str], stream: TextIO | None 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    for name in _OWN_LOGGERS:
+    logging.getLogger("app").setLevel(level.upper())
+    for name in _SERVER_LOGGERS:  # uvicorn may have given them handlers and a level of its own
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)
+        logger.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").disabled = True  # a turn says more than a line per request
 
 

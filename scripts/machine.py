@@ -33,7 +33,7 @@ def succeeds(*command: str) -> bool:
 def find_chromium() -> str | None:
     """The program that CHROMIUM_PATH names; without it Playwright's own browser, else the system's."""
     if named := os.environ.get("CHROMIUM_PATH"):
-        return shutil.which(named)
+        return shutil.which(named) or sys.exit(f"CHROMIUM_PATH names no program: {named}")
     show_own = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
     own = subprocess.run([sys.executable, "-c", show_own], capture_output=True, text=True, check=False).stdout.strip()
     return next(filter(None, map(shutil.which, (own, *CHROMIUM_NAMES))), None)

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from app.chat.run import Clock, OpenParts, Turn, run
-from app.core.errors import RunInProgress
+from app.core.errors import RunInProgress, ShuttingDown
 from app.core.events import Abort, MessageFinish, StreamError, StreamEvent
 from app.core.fold import fold, merge_metadata
 from app.core.messages import UIMessage
@@ -37,6 +37,8 @@ class Run:
     """The stored message that this run continues."""
     events: list[StreamEvent] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    cut: AnswerStatus = "stopped"
+    """What becomes of the answer if the run is cancelled."""
     ending: bool = False
     """Stopped or at its end: what is left is saving, which nothing may cancel."""
 
@@ -72,7 +74,10 @@ class LiveRuns:
 
         Raises:
             RunInProgress: the block's run still has a reader.
+            ShuttingDown: no new turns any more.
         """
+        if self._draining:
+            raise ShuttingDown("The server is being restarted. Try again in a moment.", retry_after=5)
         current = self._runs.get(block_id)
         if current is None:
             return
@@ -93,22 +98,27 @@ class LiveRuns:
 
     async def stop(self, block_id: str) -> bool:
         """End the block's run now and keep what it said. False where nothing runs."""
+        return await self._end(block_id, "stopped")
+
+    async def _end(self, block_id: str, status: AnswerStatus) -> bool:
         current = self._runs.get(block_id)
         if current is None or current.task is None:
             return False
         if not current.ending:
             current.ending = True
+            current.cut = status
             current.task.cancel()
         await asyncio.wait([current.task])
         return True
 
     async def drain(self, seconds: float) -> None:
-        """Before the server goes: give running answers a bounded time, then stop and save them."""
+        """Before the server goes: no new turns; running answers get a bounded time, then they are cut and saved."""
+        self._draining = True
         tasks = [current.task for current in self._runs.values() if current.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         for block_id in list(self._runs):
-            await self.stop(block_id)
+            await self._end(block_id, "interrupted")
 
     async def _drive(self, current: Run) -> None:
         open_parts = OpenParts()
@@ -118,7 +128,7 @@ class LiveRuns:
                     current.events.extend(events)
                     await self._log.append(current.run_id, events)
         except asyncio.CancelledError:
-            # Ours: only `stop` cancels a run. What follows must still be saved and told.
+            # Ours: only `_end` cancels a run. What follows must still be saved and told.
             ending: list[StreamEvent] = [*open_parts.close(), Abort()]
             current.events.extend(ending)
             await self._log.append(current.run_id, ending)
@@ -142,22 +152,16 @@ class LiveRuns:
         answer = fold(current.base, current.events)
         if answer is None:
             return
-        status = _status(current.events)
-        if status != "complete":
-            answer = answer.model_copy(update={"metadata": merge_metadata(answer.metadata, _ending(current.events))})
+        status, ending = _outcome(current)
+        answer = answer.model_copy(update={"metadata": merge_metadata(answer.metadata, ending)})
         await self._conversations.put_answer(current.block_id, current.user_message_id, answer, status)
 
 
-def _status(events: Sequence[StreamEvent]) -> AnswerStatus:
-    last = events[-1]
+def _outcome(ended: Run) -> tuple[AnswerStatus, dict[str, object]]:
+    """How the run ended, and what the answer's metadata says of it; nothing where it ended well."""
+    last = ended.events[-1]
     if isinstance(last, MessageFinish):
-        return "complete"
-    return "error" if isinstance(last, StreamError) else "stopped"
-
-
-def _ending(events: Sequence[StreamEvent]) -> dict[str, object]:
-    """What a message's metadata says of an answer that did not end well."""
-    last = events[-1]
+        return "complete", {}
     if isinstance(last, StreamError):
-        return {"status": "error", "error": {"code": last.code, "text": last.text}}
-    return {"status": "stopped"}
+        return "error", {"status": "error", "error": {"code": last.code, "text": last.text}}
+    return ended.cut, {"status": ended.cut}

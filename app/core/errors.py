@@ -10,6 +10,7 @@
       x RunInProgress             409
       x VersionConflict           412  If-Match names an older state
       x StorageUnavailable        503
+      x ShuttingDown              503
       x ProviderError             502
         + ProviderRejected        502  it refuses the request as it is: key, model, parameters
         + ProviderRateLimited     429
@@ -76,6 +77,11 @@ class VersionConflict(AppError):
 class StorageUnavailable(AppError):
     status = 503
     code = "storage_unavailable"
+
+
+class ShuttingDown(AppError):
+    status = 503
+    code = "shutting_down"
 
 
 class ProviderError(AppError):

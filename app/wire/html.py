@@ -174,7 +174,7 @@ class HtmlEncoder:
         return self._flush()
 
     def end(self) -> bytes:
-        """How the answer ended, and the controls for the next turn, in one write with the `done` that frees the form."""
+        """How the answer ended and the controls for the next turn, in one write with the `done` that frees the form."""
         if not self._is_whole:
             ending = describe_ending(self._metadata)
             self._write("-ending", "innerHTML", self._parts.ending(ending, self._answer_id if self._begun else ""))

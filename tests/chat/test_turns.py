@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.core.errors import InvalidRequest, RunInProgress, UnknownPreset, UnsupportedContent
+from app.core.errors import InvalidRequest, RunInProgress, ShuttingDown, UnknownPreset, UnsupportedContent
 from app.core.events import Abort, MessageFinish, MessageStart, StreamError, TextDelta, TextStart
 from app.core.messages import parse_messages
 from app.core.model import Text, TurnRequest
@@ -266,3 +266,24 @@ async def test_an_answer_that_cannot_be_saved_ends_no_other_run(house):
         gate.set()
         assert isinstance((await house.events(run))[-1], MessageFinish)
         assert house.runs.running(run.block_id) is None
+
+
+async def test_a_server_that_goes_takes_no_new_turns_and_marks_what_it_cuts(house):
+    turns = house.turns(ScriptedProvider([TextStart("t"), TextDelta("t", "half")], asyncio.Event()))
+    reader = house.runs.read(await turns.begin("b", ask("hi")))
+    await anext(reader)
+    await house.runs.drain(0)
+    assert isinstance([batch async for batch in reader][-1][-1], Abort)
+    answer = (await house.store.load("b")).messages[-1]
+    assert (answer.text, answer.metadata["status"]) == ("half", "interrupted")
+    with pytest.raises(ShuttingDown):
+        await turns.begin("c", ask("hi"))
+
+
+async def test_a_server_that_goes_lets_a_quick_answer_finish(house):
+    gate = asyncio.Event()
+    run = await house.turns(ScriptedProvider(gate, *saying("x"))).begin("b", ask("hi"))
+    draining = asyncio.ensure_future(house.runs.drain(30))
+    gate.set()
+    await draining
+    assert isinstance((await house.events(run))[-1], MessageFinish)
