@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 from scripts.machine import prepare
 
 LANES = ("tests", "e2e")
+LANE_SECONDS = 1800
+"""After which a lane hangs, such as at its exit on a thread that a failed test left behind."""
 
 
 def run(lane: str, report: Path) -> Counter[str]:
@@ -24,7 +26,12 @@ def run(lane: str, report: Path) -> Counter[str]:
         how many passed, failed and were skipped; a lane that broke before its tests has failed once.
     """
     print(f"== pytest {lane}", flush=True)
-    exit_code = subprocess.call([sys.executable, "-m", "pytest", lane, f"--junit-xml={report}"])
+    command = [sys.executable, "-m", "pytest", lane, f"--junit-xml={report}"]
+    try:
+        exit_code = subprocess.call(command, timeout=LANE_SECONDS)
+    except subprocess.TimeoutExpired:
+        print(f"pytest {lane} did not end within {LANE_SECONDS} seconds", flush=True)
+        exit_code = 1
     if not report.exists():
         return Counter(failed=1)
     suite = ElementTree.parse(report).getroot()[0]

@@ -112,10 +112,11 @@ const text = $("#text");
       const language = [...code.classList].find((name) => name.startsWith("language-"));
       bar.firstElementChild.textContent = language ? language.slice("language-".length) : "";
       code.before(bar);
+      if (code.scrollWidth > code.clientWidth) code.tabIndex = 0; // what scrolls must be reachable by keys
     }
   };
   dress(document);
-  addEventListener("htmx:before:settle", (event) => dress(event.target));
+  addEventListener("htmx:after:settle", (event) => dress(event.target));
 
   const copy = async (button, value) => {
     await navigator.clipboard.writeText(value);

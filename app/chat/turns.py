@@ -14,7 +14,7 @@ from app.chat.presets import Resolved, resolve
 from app.chat.run import Turn
 from app.core.convert import system_texts, to_model_messages
 from app.core.errors import InvalidRequest, NotConfigured
-from app.core.messages import FilePart, UIMessage
+from app.core.messages import FilePart, OtherPart, UIMessage
 from app.core.model import Configuration, ModelRequest, TurnRequest
 from app.core.ports import ConversationStore, Provider, Providers
 
@@ -110,6 +110,8 @@ class Turns:
             raise InvalidRequest(
                 "The last message is empty. Send some text or an image.", param=f"messages[{len(history) - 1}]"
             )
+        if all(message.role != "user" for message in history):
+            raise InvalidRequest("There is no message from a user to answer.", param="messages")
         return history
 
     async def _stored(self, block_id: str) -> tuple[UIMessage, ...]:
@@ -148,7 +150,8 @@ def _is_repeat(request: TurnRequest, history: Sequence[UIMessage], current: Run)
 
 
 def _says_something(message: UIMessage) -> bool:
-    return bool(message.text.strip()) or any(isinstance(part, FilePart) for part in message.parts)
+    # A part that nobody knows says something too: `to_model_messages` refuses it by name.
+    return bool(message.text.strip()) or any(isinstance(part, FilePart | OtherPart) for part in message.parts)
 
 
 def _regenerated(stored: Sequence[UIMessage], message_id: str | None) -> Sequence[UIMessage]:

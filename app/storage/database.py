@@ -42,7 +42,7 @@ class Database:
         """Do `work` in one transaction. Once begun it goes on to its end, even if the caller is cancelled.
 
         Raises:
-            StorageUnavailable: also where its turn did not come within the busy timeout.
+            StorageUnavailable: another process held the file for longer than the busy timeout.
         """
         task = asyncio.create_task(self._transaction(work))
         self._writing.add(task)
@@ -65,13 +65,9 @@ class Database:
     async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[Result]]) -> Result:
         now = asyncio.get_running_loop().time
         deadline = now() + self._busy_timeout
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._lock.acquire()
-        except TimeoutError:
-            raise _busy() from None
-        try:
+        async with self._lock:
             with storage_errors():
+                # What waited here has waited for the same lock of the file: it must not wait for it again.
                 await set_busy_timeout(self._writer, deadline - now())
                 await self._writer.execute_fetchall("BEGIN IMMEDIATE")
                 try:
@@ -81,8 +77,6 @@ class Database:
                     await self._writer.rollback()
                     raise
                 return result
-        finally:
-            self._lock.release()
 
 
 async def open_database(path: Path, busy_timeout: float) -> Database:
@@ -90,7 +84,7 @@ async def open_database(path: Path, busy_timeout: float) -> Database:
 
     Args:
         path: in a folder that exists.
-        busy_timeout: seconds that a write waits for its turn.
+        busy_timeout: seconds that a write waits for another process.
 
     Raises:
         StorageUnavailable: it cannot be opened, is no database, or is from a newer version.
@@ -131,7 +125,9 @@ def storage_errors() -> Iterator[None]:
     except sqlite3.Error as error:
         match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the low byte; the rest is detail
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                raise _busy() from error
+                raise StorageUnavailable(
+                    "The database is busy: nothing was saved. Try again in a moment.", retry_after=RETRY_AFTER
+                ) from error
             case sqlite3.SQLITE_FULL:
                 raise StorageUnavailable("The disk is full: nothing was saved. Make room and try again.") from error
             case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
@@ -144,9 +140,3 @@ def storage_errors() -> Iterator[None]:
                 ) from error
             case _:
                 raise
-
-
-def _busy() -> StorageUnavailable:
-    return StorageUnavailable(
-        "The database is busy: nothing was saved. Try again in a moment.", retry_after=RETRY_AFTER
-    )

@@ -178,7 +178,7 @@ async def open_store(path: Path, *, now: Callable[[], datetime], busy_timeout: f
     Args:
         path: of the database, in a folder that exists.
         now: the time of day.
-        busy_timeout: seconds that a write waits for its turn before it is refused.
+        busy_timeout: seconds that a write waits while another process holds the file.
 
     Raises:
         StorageUnavailable: the file cannot be opened, or a newer version has written it.

@@ -35,7 +35,7 @@ def header_values(request: Request[State]) -> Values:
 
 
 def preset_of(request: Request[State]) -> str | None:
-    return request.query_params.get("preset") or None
+    return request.query_params.get("preset")
 
 
 def protocol_of(request: Request[State]) -> str | None:

@@ -144,7 +144,16 @@ def _validated(values: list[dict[str, Any]], where: str) -> tuple[UIMessage, ...
         # pydantic names the union's tag between a part's index and its field; people do not know it
         fields = [step for i, step in enumerate(rest) if not (i == 2 and rest[0] == "parts")]
         path += "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fields)
-        raise InvalidRequest(f"{path}: {first['msg']}.", param=path) from None
+        raise InvalidRequest(f"{path}: {_SENTENCES.get(first['type'], first['msg'])}.", param=path) from None
+
+
+_SENTENCES = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "model_type": "must be an object with a `type`",
+    "model_attributes_type": "must be an object with a `type`",
+}
+"""pydantic's own words name Python types."""
 
 
 def _is_v4(item: Any) -> bool:

@@ -243,6 +243,11 @@ FILE = {"type": "file", "mediaType": "image/png", "url": "http://127.0.0.1/x.png
         (TurnRequest(messages=parse_messages([{"id": "u", "role": "user", "parts": [FILE]}])), UnsupportedContent),
         (TurnRequest(messages=parse_messages([{"id": "u", "role": "user", "parts": []}])), InvalidRequest),
         (TurnRequest(messages=parse_messages([{"id": "s", "role": "system", "parts": []}])), InvalidRequest),
+        (
+            TurnRequest(messages=parse_messages([{"id": "u", "role": "user", "parts": [{"type": "x"}]}])),
+            UnsupportedContent,
+        ),
+        (TurnRequest(messages=messages("only an answer", first=2)), InvalidRequest),
         (TurnRequest(messages=(), message_only=True), InvalidRequest),
         (TurnRequest(messages=messages("a", first=2), message_only=True), InvalidRequest),
     ],

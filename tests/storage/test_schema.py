@@ -38,14 +38,14 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path, o
         file.execute("INSERT INTO schema_migrations VALUES (999, '2030-01-01')")
     before = path.read_bytes()
     with pytest.raises(StorageUnavailable, match="newer"):
-        await open_store(path, now=Clock())
+        await opened()
     assert path.read_bytes() == before
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path, opened: Opened) -> None:
     path.write_bytes(b"Dear diary, " * 1000)
     with pytest.raises(StorageUnavailable, match="damaged"):
-        await open_store(path, now=Clock())
+        await opened()
     assert path.read_bytes() == b"Dear diary, " * 1000
 
 

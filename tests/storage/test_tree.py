@@ -66,6 +66,12 @@ async def test_a_history_without_a_message_in_its_middle_is_a_branch(chat: Sqlit
     assert ids(await chat.save("b", [U1, A1, U2, A2], placement="branch")) == ["u1", "a1", "u2", "a2"]
 
 
+async def test_where_a_history_begins_is_sought_on_the_active_branch_first(chat: SqliteStore) -> None:
+    await chat.save("b", [U1, U2, A2], placement="branch")
+    await chat.save("b", [U1, A1, U2, A2], placement="branch")
+    assert ids(await chat.save("b", [A2, user("u3")], placement="branch")) == ["u1", "a1", "u2", "a2", "u3"]
+
+
 async def test_a_history_in_another_order_is_a_branch(chat: SqliteStore) -> None:
     assert ids(await chat.save("b", [U2, U1], placement="branch")) == ["u2", "u1"]
 
@@ -116,6 +122,11 @@ async def test_an_unknown_answer_replaces_the_answer_to_the_same_message(chat: S
     assert ids(await chat.save("b", [U1, assistant("y")], placement="merge")) == ["u1", "y", "u2", "x"]
     assert ids(await chat.save("b", [U1, A1, U2, A2], placement="merge")) == ["u1", "y", "u2", "x"]
     assert ids(await chat.save("b", [U1, A1, U2, A2], placement="branch")) == ["u1", "a1", "u2", "a2"]
+
+
+async def test_messages_of_one_save_do_not_replace_each_other(store: SqliteStore) -> None:
+    await store.save("b", [U1], placement="merge")
+    assert ids(await store.save("b", [A2, U1, A1], placement="merge")) == ["u1", "a1", "a2"]
 
 
 async def test_an_answer_to_a_message_without_one_goes_between(store: SqliteStore) -> None:

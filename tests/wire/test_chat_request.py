@@ -112,6 +112,7 @@ def test_messages_with_the_data_role_of_sdk_4_are_not_for_the_model():
         ({"messages": [None]}, "messages[0]"),
         ({"messages": [{"role": "user"}]}, "messages[0].parts"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].parts"),
+        ({"messages": [{"role": "user", "parts": ["x"]}]}, "messages[0].parts[0]"),
         ({"messages": [{"role": "user", "parts": "x"}]}, "messages[0].parts"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": None, "content": "x"}]}, "messages[0].role"),
@@ -142,3 +143,4 @@ def test_what_is_wrong_is_named(body, param):
         parse(body)
     assert refused.value.param == param
     assert refused.value.status == 400
+    assert "Part" not in refused.value.message, "no names of Python classes"
