@@ -108,9 +108,10 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderTimeout(ProviderError):
+    """Not retryable: whoever waited has waited long enough, and the call may have been paid for."""
+
     status = 504
     code = "provider_timeout"
-    retryable = True
 
 
 class ProviderBroken(ProviderError):

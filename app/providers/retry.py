@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from app.core.errors import ProviderError, ProviderTimeout
+from app.core.errors import ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,12 @@ class Retry:
     def wait(self, failure: ProviderError, *, attempt: int, elapsed: float) -> float | None:
         """How long to wait before the next attempt; None: give up.
 
-        A timeout is not tried again: whoever waits has waited long enough, and the call may have been paid for.
-
         Args:
             failure: how the last attempt ended.
             attempt: how many there were so far.
             elapsed: since the first one began.
         """
-        if attempt >= self.attempts or not failure.retryable or isinstance(failure, ProviderTimeout):
+        if attempt >= self.attempts or not failure.retryable:
             return None
         wait = failure.retry_after
         if wait is None:
