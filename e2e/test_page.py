@@ -387,7 +387,7 @@ def test_a_message_that_is_not_accepted_stays_in_the_box(chat: Chat) -> None:
     chat.open(block="chat-" + token_hex(4))
     chat.js("document.querySelector('#preset').selectedOptions[0].value = 'nobody'")
     chat.send("Hello?")
-    expect(chat.page.get_by_role("alert")).to_contain_text("no such preset")
+    expect(chat.page.get_by_role("alert")).to_contain_text("no preset of this name")
     expect(chat.box).to_have_value("Hello?")
     expect(chat.questions).to_have_count(0)
     assert chat.complaints.pop().startswith("error: Failed to load resource: the server responded with a status of 400")

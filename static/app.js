@@ -43,11 +43,15 @@ const text = $("#text");
     if (text.value.trim() && !isRunning()) composer.requestSubmit();
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing && !document.querySelector("dialog[open]")) {
-      composer.querySelector(".stop")?.click();
-    }
+    const isElsewhere = document.querySelector("dialog[open], :popover-open") || event.target.closest?.("select");
+    if (event.key === "Escape" && !event.isComposing && !isElsewhere) composer.querySelector(".stop")?.click();
   });
-  if (matchMedia("(pointer: fine)").matches) text.focus(); // on a phone that would open the keyboard
+  const focus = () => {
+    const isFree = document.activeElement === document.body;
+    if (isFree && matchMedia("(pointer: fine)").matches) text.focus(); // on a phone that would open the keyboard
+  };
+  focus();
+  addEventListener("done", focus); // the button that had the focus is gone
   if (!CSS.supports("field-sizing", "content")) {
     text.addEventListener("input", () => {
       text.rows = 1;
@@ -116,7 +120,7 @@ const text = $("#text");
     }
   };
   dress(document);
-  addEventListener("htmx:after:settle", (event) => dress(event.target));
+  addEventListener("htmx:before:settle", (event) => dress(event.target));
 
   const copy = async (button, value) => {
     await navigator.clipboard.writeText(value);

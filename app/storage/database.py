@@ -67,7 +67,7 @@ class Database:
         deadline = now() + self._busy_timeout
         async with self._lock:
             with storage_errors():
-                # What waited here has waited for the same lock of the file: it must not wait for it again.
+                # The time in the queue counts: if the file is locked, it was spent waiting for the same thing.
                 await set_busy_timeout(self._writer, deadline - now())
                 await self._writer.execute_fetchall("BEGIN IMMEDIATE")
                 try:

@@ -13,7 +13,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,7 +20,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.chat.live import Run
-from app.core.errors import AppError, InvalidRequest, UnknownPreset
+from app.chat.presets import check_block_changes
+from app.core.errors import AppError, InvalidRequest
 from app.core.events import StreamEvent
 from app.core.messages import TextPart, UIMessage
 from app.core.model import Preset, TurnRequest
@@ -100,7 +100,7 @@ async def post_turn(request: Request[State]) -> Response:
     form = await _read_form(request)
     try:
         await _keep_preset(deps, block_id, form.preset)
-        run = await deps.turns.begin(block_id, form.turn(deps.new_id))
+        run = await deps.turns.begin(block_id, form.turn)
     except AppError as error:
         if live:
             raise
@@ -110,7 +110,7 @@ async def post_turn(request: Request[State]) -> Response:
     events = deps.runs.read(run)
     if live:
         encoder = HtmlEncoder(deps.templates, run.message_id)
-        return stream_response(_fragments(deps, run, events, encoder, form.question(run)), encoder)
+        return stream_response(_fragments(deps, run, events, encoder, form.question), encoder)
     async with aclosing(events):
         async for _ in events:
             pass
@@ -168,46 +168,36 @@ async def _keep_preset(deps: Deps, block_id: str, preset: str) -> None:
     """The picker's choice belongs to the block: it holds for later turns and after a reload."""
     if not preset or preset == await _chosen_preset(deps, block_id):
         return
-    if preset not in (known := deps.configuration().presets):
-        raise UnknownPreset(f"There is no such preset. There are: {', '.join(known)}.", param="preset")
-    await deps.store.patch_block(block_id, {"ai:preset": preset})
+    await deps.store.patch_block(block_id, check_block_changes(deps.configuration(), {"ai:preset": preset}))
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
     text: str
-    message_id: str | None
     preset: str
-    regenerate: str | None
-    """The answer to make anew; empty: the last message has none yet."""
-
-    def turn(self, new_id: Any) -> TurnRequest:
-        if self.regenerate is not None:
-            return TurnRequest((), message_only=True, trigger="regenerate-message", message_id=self.regenerate or None)
-        message = UIMessage(id=self.message_id or new_id(), role="user", parts=(TextPart(type="text", text=self.text),))
-        return TurnRequest((message,), message_only=True)
-
-    def question(self, run: Run) -> UIMessage | None:
-        """The message to show; None where the page shows it already."""
-        if self.regenerate is not None or run.user_message_id is None:
-            return None
-        return UIMessage(id=run.user_message_id, role="user", parts=(TextPart(type="text", text=self.text),))
+    turn: TurnRequest
+    question: UIMessage | None
+    """The message that the page does not show yet; None where an answer is made anew."""
 
 
 async def _read_form(request: Request[State]) -> _Form:
+    """The fields `text` or `starter`, `preset`, `message_id`; or `regenerate`: the answer to make anew, empty for the
+    one that the last message never got.
+    """
     async with request.form(max_files=0, max_fields=20) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
     if any("\0" in value for value in fields.values()):
         raise InvalidRequest("The form holds a NUL character, which cannot be stored.")
-    message_id = fields.get("message_id")
-    if message_id is not None and _MESSAGE_ID.fullmatch(message_id) is None:
+    message_id = fields.get("message_id") or deps_of(request).new_id()
+    if _MESSAGE_ID.fullmatch(message_id) is None:
         raise InvalidRequest("`message_id` must be 1 to 64 letters, digits, `_` or `-`.", param="message_id")
-    return _Form(
-        text=(fields.get("starter") or fields.get("text", "")).replace("\r\n", "\n").strip(),
-        message_id=message_id,
-        preset=fields.get("preset", ""),
-        regenerate=fields.get("regenerate"),
-    )
+    text = (fields.get("starter") or fields.get("text", "")).replace("\r\n", "\n").strip("\n").rstrip()
+    preset = fields.get("preset", "")
+    if (answer_id := fields.get("regenerate")) is not None:
+        again = TurnRequest((), message_only=True, trigger="regenerate-message", message_id=answer_id or None)
+        return _Form(text, preset, again, None)
+    question = UIMessage(id=message_id, role="user", parts=(TextPart(type="text", text=text),))
+    return _Form(text, preset, TurnRequest((question,), message_only=True), question)
 
 
 async def _attach(deps: Deps, block_id: str) -> Response:

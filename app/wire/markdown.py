@@ -65,24 +65,24 @@ class MarkdownStream:
     """A text that arrives in pieces: each finished block is rendered once, only the last one again and again."""
 
     def __init__(self) -> None:
-        self._text = ""
+        self._new: list[str] = []
         self._tail = ""
-        self._held = ""
+        self._finished: list[str] = []
+        self._length = 0
         self._environment: dict[str, Any] = {}
 
     def add(self, delta: str) -> None:
-        delta = self._held + delta
-        self._held = "\r" if delta.endswith("\r") else ""  # half of a line end, perhaps
-        delta = _one_line_end(delta[: len(delta) - len(self._held)])
-        self._text += delta
-        self._tail += delta
+        self._new.append(delta)
 
     def flush(self) -> tuple[str, str]:
         """HTML of the blocks that got finished since the last call, and of the unfinished rest."""
-        if len(self._text) > MAX_CHARACTERS:
+        self._take_new()
+        if self._length > MAX_CHARACTERS:
             finished, self._tail = self._tail, ""
+            self._finished.append(finished)
             return (_plain(finished) if finished else ""), ""
         finished, self._tail = split_blocks(self._tail, done=False)
+        self._finished.append(finished)
         html = _sanitised(_coloured, finished, self._environment) if finished else ""
         copied = {"references": dict(self._environment.get("references", {}))}
         return html, _sanitised(_uncoloured, self._tail, copied) if self._tail else ""
@@ -93,17 +93,21 @@ class MarkdownStream:
         It must replace where a block depends on a later one: a link whose address is defined below, or a text that
         outgrew MAX_CHARACTERS. So the end is always `render` of the whole.
         """
-        self._text += _one_line_end(self._held)
-        self._tail += _one_line_end(self._held)
-        self._held = ""
+        self._take_new(is_end=True)
         rest = _sanitised(_coloured, self._tail, self._environment)
-        if self._environment.get("references") or len(self._text) > MAX_CHARACTERS:
-            return render(self._text), True
+        if self._environment.get("references") or self._length > MAX_CHARACTERS:
+            return render("".join(self._finished) + self._tail), True
         return rest, False
 
-
-def _one_line_end(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    def _take_new(self, *, is_end: bool = False) -> None:
+        delta = "".join(self._new)
+        self._new.clear()
+        if delta.endswith("\r") and not is_end:  # half of a line end, perhaps
+            delta = delta[:-1]
+            self._new.append("\r")
+        delta = delta.replace("\r\n", "\n").replace("\r", "\n")
+        self._length += len(delta)
+        self._tail += delta
 
 
 @lru_cache(maxsize=512)

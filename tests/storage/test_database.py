@@ -75,12 +75,13 @@ async def test_a_locked_file_refuses_writes_in_time_and_goes_on_reading(
     store: SqliteStore, path: Path, opened: Opened
 ) -> None:
     await store.save("b", [user("u1")], placement="merge")
-    hasty = await opened(busy_timeout=0.05)
+    hasty = await opened(busy_timeout=0.3)
     with _locked(path):
-        saves = [hasty.save("b", [user(f"n{n}")], placement="merge") for n in range(5)]
-        for refused in await asyncio.gather(*saves, return_exceptions=True):
-            assert isinstance(refused, StorageUnavailable)
-            assert refused.retry_after == 2
+        saves = [hasty.save("b", [user(f"n{n}")], placement="merge") for n in range(20)]
+        async with asyncio.timeout(5):  # they wait together, not one after the other
+            refusals = await asyncio.gather(*saves, return_exceptions=True)
+        assert {type(refusal) for refusal in refusals} == {StorageUnavailable}
+        assert {refusal.retry_after for refusal in refusals} == {2}
         with pytest.raises(StorageUnavailable):
             await hasty.delete("b")
         assert ids(await hasty.load("b")) == ["u1"]
