@@ -42,6 +42,7 @@ def find_chromium() -> str | None:
 NEEDS = (
     Need("curl (for the README's commands)", "curl", lambda: shutil.which("curl") is not None),
     Need("libatomic (for Playwright)", "libatomic1", lambda: succeeds(*PLAYWRIGHT, "--version")),
+    Need("libgomp (for llama.cpp)", "libgomp1", lambda: succeeds(sys.executable, "-c", "import xllamacpp")),
     Need("Chromium", "chromium", lambda: find_chromium() is not None, (*PLAYWRIGHT, "install", "chromium")),
 )
 

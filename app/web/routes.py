@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from app.web import auth, blocks_api, chat_api, conversations_api, health, pages
+from app.web.static import HashedFiles
 
 
 def routes(static_folder: Path) -> list[Route | Mount]:
@@ -37,5 +37,5 @@ def routes(static_folder: Path) -> list[Route | Mount]:
         Route("/c/{block_id}", pages.get_conversation_page, methods=["GET"]),
         Route("/c/{block_id}", pages.post_turn, methods=["POST"]),
         Route("/c/{block_id}/stream", pages.get_turn_stream, methods=["GET"]),
-        Mount("/static", StaticFiles(directory=static_folder)),
+        Mount("/static", HashedFiles(directory=static_folder)),
     ]

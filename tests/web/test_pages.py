@@ -333,3 +333,10 @@ def test_a_page_for_an_unknown_conversation_is_an_empty_one(client: TestClient) 
     assert page.status_code == 200
     assert 'action="/c/my.own:id_1"' in page.text
     assert client.get("/api/ai/conversations/my.own:id_1").status_code == 404
+
+
+def test_a_file_whose_address_has_its_hash_is_asked_for_once(client):
+    page = client.get("/").text
+    address = re.search(r'href="(/static/app\.css\?v=\w+)"', page)[1]
+    assert client.get(address).headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert client.get("/static/app.css").headers["cache-control"] == "no-cache"

@@ -7,6 +7,7 @@ const transport = new DefaultChatTransport({ api: "http://127.0.0.1:8000/api/ai/
 export function Chat() {
   const { messages, sendMessage, status, error } = useChat({ transport });
   const [text, setText] = useState("");
+  const busy = status === "submitted" || status === "streaming";
 
   return (
     <form
@@ -22,7 +23,7 @@ export function Chat() {
         </p>
       ))}
       {error && <p role="alert">{error.message}</p>}
-      <input value={text} onChange={(event) => setText(event.target.value)} disabled={status !== "ready"} />
+      <input value={text} onChange={(event) => setText(event.target.value)} disabled={busy} />
     </form>
   );
 }
