@@ -10,16 +10,21 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from app.chat.answer import Answer
 from app.chat.run import Clock, OpenParts, Turn, run
 from app.core.errors import RunInProgress, ShuttingDown
-from app.core.events import Abort, MessageFinish, StreamError, StreamEvent
-from app.core.fold import fold, merge_metadata
+from app.core.events import Abort, MessageFinish, MessageStart, StreamEvent
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, ConversationStore, StreamLog
+from app.core.replay import to_events
+from app.core.values import OnDisconnect
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 60.0
+"""How long after its end a run still answers the POST that started it, sent once more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,12 +40,14 @@ class Run:
     store: bool
     base: UIMessage | None = None
     """The stored message that this run continues."""
-    events: list[StreamEvent] = field(default_factory=list)
+    on_disconnect: OnDisconnect = "continue"
     task: asyncio.Task[None] | None = None
     cut: AnswerStatus = "stopped"
     """What becomes of the answer if the run is cancelled."""
     ending: bool = False
     """Stopped or at its end: what is left is saving, which nothing may cancel."""
+    complete: bool = False
+    """Ended well."""
 
     @property
     def block_id(self) -> str:
@@ -64,10 +71,15 @@ class LiveRuns:
         self._tasks = tasks
         self._clock = clock
         self._runs: dict[str, Run] = {}
+        self._recent: dict[str, Run] = {}
         self._draining = False
 
     def running(self, block_id: str) -> Run | None:
         return self._runs.get(block_id)
+
+    def recent(self, block_id: str) -> Run | None:
+        """The run of the block that is running, or ended well a moment ago."""
+        return self._runs.get(block_id) or self._recent.get(block_id)
 
     async def make_room(self, block_id: str) -> None:
         """Let a new turn of the block begin: a run that nobody watches any more is stopped, its answer kept.
@@ -89,26 +101,36 @@ class LiveRuns:
         """Run it in the background. Its log is open when this returns, so a reader misses nothing."""
         await self._log.open(new.run_id)
         self._runs[new.block_id] = new
+        self._recent.pop(new.block_id, None)
         new.task = self._tasks.create_task(self._drive(new), name=f"run {new.run_id}")
         await asyncio.sleep(0)  # a task that is cancelled before its first step runs nothing, not even its `finally`
 
-    def read(self, current: Run, after: int = 0) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        """The run's events from the start (or position `after`), then live until its end."""
-        return self._log.read(current.run_id, after)
+    async def read(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """What the run adds to the conversation, from its start, then live until its end."""
+        async with aclosing(self._log.read(current.run_id)) as batches:
+            try:
+                async for events in batches:
+                    yield events
+            finally:
+                await batches.aclose()
+                self._left(current)
+
+    async def replay(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """The whole message, from its start: for a client that attaches and has nothing of it."""
+        earlier = to_events(current.base) if current.base is not None else []
+        async with aclosing(self.read(current)) as batches:
+            async for events in batches:
+                if earlier and isinstance(events[0], MessageStart):
+                    yield [events[0], *earlier, *events[1:]]
+                else:
+                    yield events
 
     async def stop(self, block_id: str) -> bool:
         """End the block's run now and keep what it said. False where nothing runs."""
-        return await self._end(block_id, "stopped")
-
-    async def _end(self, block_id: str, status: AnswerStatus) -> bool:
         current = self._runs.get(block_id)
-        if current is None or current.task is None:
+        if current is None:
             return False
-        if not current.ending:
-            current.ending = True
-            current.cut = status
-            current.task.cancel()
-        await asyncio.wait([current.task])
+        await self._end(current, "stopped")
         return True
 
     async def drain(self, seconds: float) -> None:
@@ -117,51 +139,60 @@ class LiveRuns:
         tasks = [current.task for current in self._runs.values() if current.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        for block_id in list(self._runs):
-            await self._end(block_id, "interrupted")
+        for current in list(self._runs.values()):
+            await self._end(current, "interrupted")
+
+    async def _end(self, current: Run, status: AnswerStatus) -> None:
+        assert current.task is not None, "only runs that have started are known"
+        if not current.ending:
+            current.ending = True
+            current.cut = status
+            current.task.cancel()
+        await asyncio.wait([current.task])
+
+    def _left(self, current: Run) -> None:
+        """A reader has left: where the block says so, a run that nobody watches ends."""
+        watched = self._log.readers(current.run_id) > 0
+        if current.on_disconnect == "cancel" and not watched and not current.ending:
+            self._tasks.create_task(self._end(current, "stopped"))
 
     async def _drive(self, current: Run) -> None:
+        answer = Answer(self._conversations, current.block_id, current.user_message_id, current.base)
+        keeper = self._tasks.create_task(answer.keep()) if current.store else None
         open_parts = OpenParts()
         try:
             async with aclosing(run(current.turn, self._clock, open_parts)) as batches:
                 async for events in batches:
-                    current.events.extend(events)
+                    answer.add(events)
                     await self._log.append(current.run_id, events)
+                    current.complete = isinstance(events[-1], MessageFinish)
         except asyncio.CancelledError:
             # Ours: only `_end` cancels a run. What follows must still be saved and told.
             ending: list[StreamEvent] = [*open_parts.close(), Abort()]
-            current.events.extend(ending)
+            answer.add(ending)
             await self._log.append(current.run_id, ending)
         finally:
             current.ending = True
-            await self._finish(current)
+            await self._finish(current, answer, keeper)
 
-    async def _finish(self, current: Run) -> None:
+    async def _finish(self, current: Run, answer: Answer, keeper: asyncio.Task[None] | None) -> None:
         """Save first, then let go of the log: whoever loads in between sees the answer in one of the two."""
         try:
-            if current.store:
-                await self._save(current)
+            if keeper is not None:
+                await answer.finish(current.cut, keeper)
         except Exception:  # whatever it is, it must not end the task group, and with it every other run
             log.exception("answer not saved", extra={"block_id": current.block_id})
         finally:
             if self._runs.get(current.block_id) is current:
                 del self._runs[current.block_id]
+                self._remember(current)
             await self._log.close(current.run_id)
 
-    async def _save(self, current: Run) -> None:
-        answer = fold(current.base, current.events)
-        if answer is None:
-            return
-        status, ending = _outcome(current)
-        answer = answer.model_copy(update={"metadata": merge_metadata(answer.metadata, ending)})
-        await self._conversations.put_answer(current.block_id, current.user_message_id, answer, status)
+    def _remember(self, ended: Run) -> None:
+        if ended.complete:
+            self._recent[ended.block_id] = ended
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._forget, ended)
 
-
-def _outcome(ended: Run) -> tuple[AnswerStatus, dict[str, object]]:
-    """How the run ended, and what the answer's metadata says of it; nothing where it ended well."""
-    last = ended.events[-1]
-    if isinstance(last, MessageFinish):
-        return "complete", {}
-    if isinstance(last, StreamError):
-        return "error", {"status": "error", "error": {"code": last.code, "text": last.text}}
-    return ended.cut, {"status": ended.cut}
+    def _forget(self, ended: Run) -> None:
+        if self._recent.get(ended.block_id) is ended:
+            del self._recent[ended.block_id]

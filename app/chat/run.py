@@ -57,6 +57,8 @@ class Turn:
     preset_name: str
     provider: Provider
     request: ModelRequest
+    continues: bool = False
+    """The answer goes on with a stored message, whose metadata may say that it ended badly."""
 
 
 class OpenParts:
@@ -131,6 +133,8 @@ async def _steps(turn: Turn, clock: Clock) -> AsyncGenerator[Sequence[StreamEven
         "timeToFirstTokenMs": round((first_event - begun) * 1000),
         "durationMs": round((clock.monotonic() - begun) * 1000),
     }
+    if turn.continues:
+        metadata["status"] = "complete"
     yield [StepFinish(), MessageFinish(finish.reason, finish.usage, metadata)]
 
 

@@ -15,8 +15,10 @@ from app.chat.run import Turn
 from app.core.convert import system_texts, to_model_messages
 from app.core.errors import InvalidRequest, NotConfigured
 from app.core.messages import FilePart, OtherPart, UIMessage
-from app.core.model import Configuration, ModelRequest, TurnRequest
+from app.core.model import Configuration, ModelMessage, ModelRequest, Text, TurnRequest
 from app.core.ports import ConversationStore, Provider, Providers
+
+_GO_ON = "Your answer was cut off. Go on exactly where it stopped; repeat nothing and do not mention this."
 
 
 class Turns:
@@ -48,7 +50,7 @@ class Turns:
         lock = self._locks.setdefault(block_id, asyncio.Lock())
         async with lock:
             history = await self._history(block_id, request)
-            current = self._runs.running(block_id)
+            current = self._runs.recent(block_id)
             if current is not None and _is_repeat(request, history, current):
                 return current
             block = await self._conversations.block(block_id)
@@ -64,14 +66,14 @@ class Turns:
             await self._runs.make_room(block_id)
             if request.store:
                 await self._conversations.save(block_id, history, placement="branch")
-            new = self._new_run(block_id, resolved.preset.name, provider, model_request, history, store=request.store)
+            new = self._new_run(block_id, resolved, provider, model_request, history, store=request.store)
             await self._runs.start(new)
             return new
 
     def _new_run(
         self,
         block_id: str,
-        preset_name: str,
+        resolved: Resolved,
         provider: Provider,
         model_request: ModelRequest,
         history: Sequence[UIMessage],
@@ -86,14 +88,16 @@ class Turns:
             turn=Turn(
                 block_id=block_id,
                 message_id=continued.id if continued is not None else self._new_id(),
-                preset_name=preset_name,
+                preset_name=resolved.preset.name,
                 provider=provider,
                 request=model_request,
+                continues=continued is not None,
             ),
             user_message_id=answered.id,
             asked=answered.text,
             store=store,
             base=continued,
+            on_disconnect=resolved.values.on_disconnect or "continue",
         )
 
     async def _history(self, block_id: str, request: TurnRequest) -> Sequence[UIMessage]:
@@ -123,10 +127,13 @@ def _model_request(resolved: Resolved, history: Sequence[UIMessage]) -> ModelReq
     values = resolved.values
     if values.model is None:
         raise NotConfigured(f"The preset {resolved.preset.name} names no model. Add `model` to it.", param="model")
+    messages = to_model_messages(history)
+    if messages and messages[-1].role == "assistant":  # not every service goes on with an answer that it is given
+        messages = (*messages, ModelMessage("user", (Text(_GO_ON),)))
     system = "\n\n".join(text for text in (values.system or "", *system_texts(history)) if text)
     return ModelRequest(
         model=values.model,
-        messages=to_model_messages(history),
+        messages=messages,
         system=system or None,
         temperature=values.temperature,
         top_p=values.top_p,

@@ -38,7 +38,7 @@ def fold(message: UIMessage | None, events: Iterable[StreamEvent]) -> UIMessage 
 
     Fold many events at once: the text of a part is joined once per call, not once per delta.
     """
-    draft = _Draft(message)
+    draft = Draft(message)
     for event in events:
         draft.apply(event)
     return draft.message()
@@ -53,8 +53,11 @@ def merge_metadata(old: Any, new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-class _Draft:
-    """A message under construction, its parts in wire form; text is collected in pieces."""
+class Draft:
+    """A message under construction, its parts in wire form; text is collected in pieces.
+
+    `message` may be asked for at any time, as often as a checkpoint is due.
+    """
 
     def __init__(self, message: UIMessage | None) -> None:
         self._wire: dict[str, Any] | None = message.to_wire() if message is not None else None

@@ -19,6 +19,9 @@ Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | Annotated[int, F
 
 ResponseFormat: TypeAlias = Literal["text", "json"]
 
+OnDisconnect: TypeAlias = Literal["continue", "cancel"]
+"""What becomes of a running answer when nobody watches it any more."""
+
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
@@ -52,6 +55,7 @@ class Values(BaseModel):
     ) = None
     thinking: Thinking | None = None
     response_format: ResponseFormat | None = None
+    on_disconnect: OnDisconnect | None = None
 
     def said(self) -> dict[str, Any]:
         """The values that this layer sets, by field name."""
@@ -69,6 +73,7 @@ KEYS: Mapping[str, str] = {
     "ai:stop": "stop",
     "ai:thinking": "thinking",
     "ai:responseformat": "response_format",
+    "ai:ondisconnect": "on_disconnect",
 }
 """Keys of block metadata and global settings → field."""
 
@@ -83,6 +88,7 @@ HEADERS: Mapping[str, str] = {
     "x-ai-stop": "stop",
     "x-ai-thinking": "thinking",
     "x-ai-response-format": "response_format",
+    "x-ai-on-disconnect": "on_disconnect",
 }
 
 
@@ -124,6 +130,7 @@ _EXPECTED: Mapping[str, str] = {
     "max_tokens": "must be a whole number from 1 to 10,000,000",
     "thinking": "must be off, low, medium, high or a number of tokens",
     "response_format": "must be text or json",
+    "on_disconnect": "must be continue or cancel",
     "stop": "must be a string or a list of at most 16 strings, each of 1 to 200 characters",
 }
 

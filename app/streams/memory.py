@@ -30,7 +30,7 @@ class _Log:
 class MemoryStreamLog:
     """Implements `core.ports.StreamLog`."""
 
-    def __init__(self, *, keep_seconds: float = 60.0) -> None:
+    def __init__(self, *, keep_seconds: float = 90.0) -> None:
         self._logs: dict[str, _Log] = {}
         self._keep_seconds = keep_seconds
         """How long the log of an ended run stays readable, for a client that comes back late."""

@@ -32,7 +32,7 @@ async def post_chat(request: Request[State]) -> Response:
     )
     encoder = choose_encoder(protocol_of(request), sdk_of(request), is_v4=chat.is_v4)
     run = await deps.turns.begin(block_id, chat.turn)
-    return await stream_run(deps.runs.read(run), encoder)
+    return await stream_run(request, deps.runs.read(run), encoder)
 
 
 async def get_stream(request: Request[State]) -> Response:
@@ -48,7 +48,7 @@ async def get_stream(request: Request[State]) -> Response:
         if not is_v4:
             return Response(status_code=204)
         return Response(media_type=encoder.media_type, headers=encoder.headers)  # SDK 4 takes a 204 for an error
-    return await stream_run(deps.runs.read(run), encoder)
+    return await stream_run(request, deps.runs.replay(run), encoder)
 
 
 async def post_stop(request: Request[State]) -> Response:

@@ -204,7 +204,7 @@ async def _attach(deps: Deps, block_id: str) -> Response:
     run = deps.runs.running(block_id)
     if run is not None:
         encoder = HtmlEncoder(deps.templates, run.message_id, timed=False)
-        return stream_response(_fragments(deps, run, deps.runs.read(run), encoder, None), encoder)
+        return stream_response(_fragments(deps, run, deps.runs.replay(run), encoder, None), encoder)
     conversation = await deps.store.load(block_id)
     if conversation is None:
         return Response(status_code=204)

@@ -8,11 +8,13 @@ from contextlib import aclosing
 
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.core.errors import RunFailed
 from app.core.events import StreamError, StreamEvent
 from app.core.ports import Encoder
+from app.web.deps import State
 
 Events = AsyncGenerator[Sequence[StreamEvent], None]
 
@@ -26,18 +28,26 @@ SEND_TIMEOUT_SECONDS = 60
 AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
 
 
-async def stream_run(events: Events, encoder: Encoder) -> Response:
-    """The response for `events`.
+async def stream_run(request: Request[State], events: Events, encoder: Encoder) -> Response:
+    """The response for `events`. A client that leaves before the first one is noticed, and its reader is gone.
 
     Raises:
         RunFailed: the run ended before its first event; nothing has been sent yet.
     """
     first = asyncio.ensure_future(next_batch(events))
+    gone = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait([first], timeout=FIRST_EVENT_SECONDS)
+        await asyncio.wait([first, gone], timeout=FIRST_EVENT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            first.cancel()
+            await asyncio.wait([first])
+            await events.aclose()
+            return Response()
     except asyncio.CancelledError:
         first.cancel()
         raise
+    finally:
+        gone.cancel()
     if first.done():
         failure = next(iter(first.result()), None)
         if isinstance(failure, StreamError):
@@ -69,6 +79,12 @@ async def _encoded(
         async for batch in events:
             yield encoder.encode(batch)
     yield encoder.end()
+
+
+async def _disconnected(request: Request[State]) -> None:
+    """Returns when the client has left; its body has been read already."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def next_batch(events: Events) -> Sequence[StreamEvent]:

@@ -22,6 +22,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "stop": st.sampled_from([(), ("END",)]),
     "thinking": st.sampled_from(["off", "high", 0, 2048]),
     "response_format": st.sampled_from(["text", "json"]),
+    "on_disconnect": st.sampled_from(["continue", "cancel"]),
 }
 KEY_OF = {field: key for key, field in KEYS.items()}
 
@@ -174,6 +175,7 @@ def test_the_explanation_names_the_layer_of_everything_and_no_secret() -> None:
             "stop": {"value": ["END"], "layer": "preset:url"},
             "thinking": {"value": None, "layer": "default"},
             "responseFormat": {"value": None, "layer": "default"},
+            "onDisconnect": {"value": None, "layer": "default"},
         },
     }
     assert json.loads(json.dumps(explain(found))) == explain(found)
@@ -231,7 +233,8 @@ def test_a_key_that_blocks_do_not_have_is_refused_with_those_they_have(key: str,
         changed({key: value})
     assert raised.value.message == (
         "A block has no such key. Known are ai:preset, ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, "
-        "ai:stop, ai:thinking, ai:responseformat, title, pinned, and keys of your own that begin with app: and go on "
+        "ai:stop, ai:thinking, ai:responseformat, ai:ondisconnect, "
+        "title, pinned, and keys of your own that begin with app: and go on "
         "with letters, digits and _ . : -"
     )
 

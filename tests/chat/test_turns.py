@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 
 import pytest
 
 from app.core.errors import InvalidRequest, RunInProgress, ShuttingDown, UnknownPreset, UnsupportedContent
 from app.core.events import Abort, MessageFinish, MessageStart, StreamError, TextDelta, TextStart
+from app.core.fold import fold
 from app.core.messages import parse_messages
 from app.core.model import Text, TurnRequest
 from app.core.values import Values
+from tests.chat.conftest import open_house
 from tests.chat.scripted import ScriptedProvider, saying
 
 pytestmark = pytest.mark.anyio
@@ -292,3 +295,96 @@ async def test_a_server_that_goes_lets_a_quick_answer_finish(house):
     gate.set()
     await draining
     assert isinstance((await house.events(run))[-1], MessageFinish)
+
+
+async def answer_rows(store):
+    return await store._database.read("SELECT id, status, body FROM messages WHERE role = 'assistant'", {})
+
+
+async def test_the_answer_is_on_the_disk_while_it_is_still_being_written(house):
+    page = "x" * 5000
+    provider = ScriptedProvider([TextStart("t"), TextDelta("t", page)], asyncio.Event())
+    run = await house.turns(provider).begin("b", ask("hi"))
+    async with asyncio.timeout(10):
+        while not (rows := await answer_rows(house.store)):
+            await asyncio.sleep(0.01)
+    assert [(row[0], row[1]) for row in rows] == [(run.message_id, "streaming")]
+    assert page in rows[0][2]
+    assert await stored(house) == [("u1", "hi")], "the message in flight is the stream's to tell"
+
+
+async def test_what_a_crash_leaves_is_the_prefix_marked_interrupted(house, tmp_path):
+    provider = ScriptedProvider([TextStart("t"), TextDelta("t", "half " * 1000)], asyncio.Event())
+    await house.turns(provider).begin("b", ask("hi"))
+    async with asyncio.timeout(10):
+        while not await answer_rows(house.store):
+            await asyncio.sleep(0.01)
+    shutil.copytree(tmp_path, tmp_path / "after-the-crash", ignore=shutil.ignore_patterns("after*"))
+    async with open_house(tmp_path / "after-the-crash") as again:
+        answer = (await again.store.load("b")).messages[-1]
+        assert answer.text.startswith("half half")
+        assert answer.metadata["status"] == "interrupted"
+        provider = ScriptedProvider(*saying("and the rest"))
+        go_on = TurnRequest(messages=(answer,), message_only=True)
+        run = await again.turns(provider).begin("b", go_on)
+        assert run.message_id == answer.id
+        await again.events(run)
+        assert prompt(provider)[-1][0] == "user", "no service is asked to answer its own answer"
+        whole = (await again.store.load("b")).messages[-1]
+        assert whole.id == answer.id
+        assert whole.text == answer.text + "and the rest"
+        assert whole.metadata["status"] == "complete"
+
+
+async def test_a_client_that_attaches_to_a_continued_answer_gets_all_of_it(house):
+    gate = asyncio.Event()
+    run = await house.turns(ScriptedProvider(gate, *saying(" more"))).begin("b", ask("hi", "half"))
+    gate.set()
+    live = await house.events(run)
+    replayed = [event for batch in [batch async for batch in house.runs.replay(run)] for event in batch]
+    assert fold(None, replayed).text == "half more"
+    assert fold(run.base, live).text == "half more"
+    assert sum(isinstance(event, MessageStart) for event in replayed) == 1
+
+
+async def test_a_block_may_say_that_leaving_is_stopping(house):
+    await house.store.patch_block("b", {"ai:ondisconnect": "cancel"})
+    provider = ScriptedProvider([TextStart("t"), TextDelta("t", "half")], asyncio.Event())
+    turns = house.turns(provider)
+    first = house.runs.read(run := await turns.begin("b", ask("hi")))
+    await anext(first)
+    second = house.runs.read(run)
+    await anext(second)
+    await first.aclose()
+    assert not provider.closed.is_set(), "somebody still watches"
+    await second.aclose()
+    async with asyncio.timeout(5):
+        await provider.closed.wait()
+        await asyncio.wait([run.task])
+    assert (await house.store.load("b")).messages[-1].metadata["status"] == "stopped"
+
+
+async def test_leaving_stops_nothing_unless_the_block_says_so(house):
+    gate = asyncio.Event()
+    run = await house.turns(ScriptedProvider([TextStart("t")], gate, *saying("x")[1:])).begin("b", ask("hi"))
+    reader = house.runs.read(run)
+    await anext(reader)
+    await reader.aclose()
+    gate.set()
+    await asyncio.wait([run.task])
+    assert (run.message_id, "x") in await stored(house)
+
+
+async def test_a_post_that_is_repeated_after_its_answer_gets_that_answer(house):
+    provider = ScriptedProvider(*saying("x"))
+    turns = house.turns(provider)
+    first = await turns.begin("b", ask("hi"))
+    events = await house.events(first)
+    again = await turns.begin("b", ask("hi"))
+    assert again is first
+    assert await house.events(again) == events
+    assert len(provider.requests) == 1
+    failed = ScriptedProvider(RuntimeError("boom"))
+    run = await house.turns(failed).begin("c", ask("hi"))
+    await house.events(run)
+    assert await house.turns(failed).begin("c", ask("hi")) is not run, "what failed is tried anew"

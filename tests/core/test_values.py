@@ -76,6 +76,7 @@ def test_a_header_may_give_a_budget_for_thinking(budget: str) -> None:
         ("thinking", -1),
         ("thinking", 0.5),
         ("response_format", "xml"),
+        ("on_disconnect", "shrug"),
         ("response_format", {"type": "json"}),
     ],
 )
@@ -99,5 +100,6 @@ def test_an_unknown_key_is_refused_with_the_known_ones() -> None:
     assert raised.value.param == "options.base_url"
     assert raised.value.message == (
         "options.base_url is not a known setting. "
-        "Known are: model, temperature, topP, maxTokens, stop, thinking, responseFormat."
+        "Known are: model, temperature, topP, maxTokens, stop, thinking, responseFormat, "
+        "onDisconnect."
     )

@@ -130,7 +130,7 @@ def test_the_global_preset_may_be_the_default_and_have_its_wave_name(tmp_path: P
 
 PRESET = '[presets.claude]\nprovider = "anthropic"\n'
 KNOWN = (
-    "provider, model, system, temperature, top_p, max_tokens, stop, thinking, response_format, "
+    "provider, model, system, temperature, top_p, max_tokens, stop, thinking, response_format, on_disconnect, "
     "base_url, api_key_env, headers, timeouts, title, description"
 )
 PROVIDERS = ", ".join(CATALOG)
@@ -195,7 +195,8 @@ MISTAKES = {
     "global key misspelt": (
         '[settings]\n"ai:max_tokens" = 5',
         "palaver.toml: settings.ai:max_tokens: unknown key; did you mean ai:maxtokens? Known keys are ai:preset, "
-        "ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, ai:stop, ai:thinking, ai:responseformat",
+        "ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, ai:stop, ai:thinking, ai:responseformat, "
+        "ai:ondisconnect",
     ),
     "global value out of range": (
         '[settings]\n"ai:temperature" = 5',
