@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from app import __version__
+from app.core.errors import AppError
 from app.settings.errors import ConfigurationError
 
 
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(COMMANDS[options.command](vars(options), os.environ))
-    except ConfigurationError as error:
+    except (ConfigurationError, AppError) as error:
         print(f"palaver: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

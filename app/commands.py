@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from app.providers.discover import check, find_local_server
@@ -16,9 +17,8 @@ Command = Callable[[Mapping[str, Any], Mapping[str, str]], Coroutine[Any, Any, i
 async def serve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     """Run the server until it is told to end."""
     from app.log import configure_logging
-    from app.main import create_app
+    from app.main import create_app, open_deps
     from app.server import Server, listen
-    from app.web.deps import Deps
 
     settings = read_server_settings(arguments, environ)
     secrets = _secrets(settings, environ)
@@ -26,15 +26,14 @@ async def serve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
 
-    def started(deps: Deps) -> None:
-        server.runs = deps.runs
-        written_down = [preset.api_key for preset in deps.configuration().presets.values() if preset.api_key]
+    async with open_deps(settings, environ, port=port) as deps:
+        configuration = deps.configuration()
+        written_down = [preset.api_key for preset in configuration.presets.values() if preset.api_key]
         configure_logging(settings.log_level, [*secrets, *written_down])
-        print(f"Palaver is at {_address(settings, port)}\n{deps.configuration().origin}", flush=True)
-
-    server = Server(create_app(settings, environ, port=port, on_start=started))
-    await server.serve([listener])
-    return 0 if server.started else 1
+        server = Server(create_app(settings, lambda: nullcontext(deps)), deps.runs)
+        print(f"Palaver is at {_address(settings, port)}\n{configuration.origin}", flush=True)
+        await server.serve([listener])
+    return 0
 
 
 async def presets(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:

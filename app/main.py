@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_urlsafe
@@ -13,13 +13,17 @@ from secrets import token_urlsafe
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.run import Clock
+from app.chat.titles import Titles
 from app.chat.turns import Turns
 from app.providers.discover import find_local_server
 from app.providers.registry import Registry
+from app.settings.errors import ConfigurationError
 from app.settings.server import ServerSettings
 from app.settings.watch import load_configuration
+from app.storage.files import FileFolder
 from app.storage.sqlite import open_store
 from app.streams.memory import MemoryStreamLog
 from app.web.deps import Deps, State
@@ -31,26 +35,12 @@ from app.web.security import Guard, SecurityPolicy
 _HERE = Path(__file__).parent
 
 
-def create_app(
-    server: ServerSettings,
-    environ: Mapping[str, str],
-    *,
-    port: int,
-    on_start: Callable[[Deps], None] = lambda deps: None,
-) -> ASGIApp:
-    """The whole application behind its guard.
-
-    Args:
-        server: where to listen, what to let in, where data lies.
-        environ: where the keys of model services come from.
-        port: the one it listens on: part of its own origin, and not taken for a local model server.
-        on_start: called once everything is open.
-    """
+def create_app(server: ServerSettings, opened: Callable[[], AbstractAsyncContextManager[Deps]]) -> ASGIApp:
+    """The whole application behind its guard; `opened` gives it what its endpoints use while it runs."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State, None]:
-        async with open_deps(server, environ, port=port) as deps:
-            on_start(deps)
+        async with opened() as deps:
             yield {"deps": deps}
 
     app = Starlette(routes=routes(_folder("static")), lifespan=lifespan, exception_handlers=exception_handlers)
@@ -66,23 +56,38 @@ def create_app(
 
 @asynccontextmanager
 async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port: int) -> AsyncGenerator[Deps, None]:
-    """Open everything in order, close it in reverse."""
+    """Open everything in order, close it in reverse.
+
+    Args:
+        server: where data lies, and what the configuration is.
+        environ: where the keys of model services come from.
+        port: our own, which must not be taken for a local model server.
+
+    Raises:
+        ConfigurationError, StorageUnavailable: a sentence for whoever starts the server.
+    """
     async with AsyncExitStack() as stack:
         local = await find_local_server(exclude_port=port)
         configuration = load_configuration(server, environ, local)
         clock = Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic)
-        server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_data_folder(server.data)
         store = await open_store(server.data / "palaver.db", now=clock.now)
         stack.push_async_callback(store.close)
         providers = Registry(environ)
         stack.push_async_callback(providers.close)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        runs = LiveRuns(MemoryStreamLog(), store, tasks, clock)
+        files = FileFolder(server.data / "files")
+        attachments = Attachments(files, store)
+        tasks.create_task(attachments.remove_orphans(), name="remove orphans")
+        titles = Titles(configuration=configuration.current, providers=providers, conversations=store, tasks=tasks)
+        stack.push_async_callback(titles.drain)
+        runs = LiveRuns(MemoryStreamLog(), store, tasks, clock, titles.after_turn)
         stack.push_async_callback(runs.drain, 0)
         turns = Turns(
             configuration=configuration.current,
             providers=providers,
             conversations=store,
+            attachments=attachments,
             runs=runs,
             new_id=new_id,
         )
@@ -90,10 +95,21 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
             turns=turns,
             runs=runs,
             store=store,
+            files=files,
+            attachments=attachments,
+            public_url=server.public_url,
             configuration=configuration.current,
             templates=create_templates(_folder("templates"), _folder("static")),
             new_id=new_id,
         )
+
+
+def _make_data_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or "it cannot be made"
+        raise ConfigurationError(f"The data folder cannot be used: {reason}. Choose another with --data.") from None
 
 
 def new_id() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 
 import uvicorn
@@ -46,7 +47,7 @@ def listen(host: str, port: int | None) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn, with running answers drained while it waits for their streams to end."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, runs: LiveRuns) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -60,10 +61,15 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=int(DRAIN_SECONDS) + 2,
             )
         )
-        self.runs: LiveRuns | None = None
+        self._runs = runs
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn raises the signal once more when all is done; an end in good order is exit code 0.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        draining = asyncio.create_task(self.runs.drain(DRAIN_SECONDS)) if self.runs is not None else None
+        draining = asyncio.create_task(self._runs.drain(DRAIN_SECONDS))
         await super().shutdown(sockets)
-        if draining is not None:
-            await draining
+        await draining
+        self._captured_signals.clear()  # uvicorn would raise them again, and the process would not end with 0

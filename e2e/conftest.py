@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from e2e.chat_page import Chat
 from scripts.machine import find_chromium
 from tests.llama import llama_server
 from tests.server_process import ROOT, ServerProcess, server_process
@@ -113,6 +114,15 @@ def page(page: Page) -> Page:
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     return page
+
+
+@pytest.fixture
+def chat(page: Page, server: ServerProcess) -> Iterator[Chat]:
+    """The page, watched: whatever a test does, the console stays clean and no request leaves the server."""
+    chat = Chat(page, server)
+    chat.watch()
+    yield chat
+    assert chat.complaints == []
 
 
 def pytest_configure(config: pytest.Config) -> None:

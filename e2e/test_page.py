@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from threading import Thread
-from typing import Any, Self
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from e2e.chat_page import Cable, Chat
 from tests.server_process import ServerProcess, server_process
 from tests.upstream import Gate, Upstream, chat_answer, json_reply
 
@@ -33,146 +28,6 @@ PAYLOADS = [
     "```html\n<script>window.owned = 1</script>\n```",
     "<title>owned</title><style>body { display: none }</style>",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    page: Page
-    server: ServerProcess
-    complaints: list[str] = field(default_factory=list)
-    """Errors in the console, and requests to anywhere else."""
-
-    def open(self, preset: str = "echo", block: str | None = None) -> None:
-        self.page.goto(f"{self.server.url}/c/{block}" if block else f"{self.server.url}/?preset={preset}")
-        expect(self.box).to_be_visible()
-
-    def send(self, text: str) -> None:
-        self.box.fill(text)
-        self.page.get_by_role("button", name="Send").click()
-
-    def ask(self, text: str, *, answers: int = 1) -> Locator:
-        """Send a message, wait until there are that many answers and the last is complete; the last one's text."""
-        self.send(text)
-        self.wait(answers)
-        return self.answers.last.locator(".parts")
-
-    def wait(self, answers: int = 1) -> None:
-        expect(self.answers).to_have_count(answers)
-        expect(self.page.get_by_role("button", name="Send")).to_be_visible()
-
-    @property
-    def box(self) -> Locator:
-        return self.page.get_by_label("Message", exact=True)
-
-    @property
-    def questions(self) -> Locator:
-        return self.page.locator(".question .bubble")
-
-    @property
-    def answers(self) -> Locator:
-        return self.page.locator(".answer")
-
-    @property
-    def listed(self) -> Locator:
-        return self.page.get_by_role("navigation").get_by_role("listitem")
-
-    def shown(self) -> list[str]:
-        return self.page.locator(".bubble, .parts > .prose").all_inner_texts()
-
-    def stored(self) -> list[dict[str, Any]]:
-        block = self.page.url.rpartition("/")[2]
-        messages: list[dict[str, Any]] = self.page.request.get(
-            f"{self.server.url}/api/ai/conversations/{block}", headers={"accept": "application/json"}
-        ).json()["messages"]
-        return messages
-
-    def js(self, expression: str) -> Any:
-        return self.page.evaluate(expression)
-
-    def watch(self) -> None:
-        def console(message: Any) -> None:
-            # A stream that the page ends, by its `done` or by leaving, is a cancelled request and no mistake.
-            if message.type in ("error", "warning") and "htmx:sse:error" not in message.text:
-                self.complaints.append(f"{message.type}: {message.text}")
-
-        self.page.on("console", console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
-        self.page.on(
-            "request",
-            lambda request: (
-                request.url.startswith((self.server.url, "data:")) or self.complaints.append(f"request: {request.url}")
-            ),
-        )
-
-
-class Cable:
-    """What lies between browser and server, in a thread of its own; a test can cut it."""
-
-    def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._target: tuple[str, int] | None = None
-        self._ends: list[socket.socket] = []
-        self._thread = Thread(target=self._accept)
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self._listening.getsockname()[1]}"
-
-    def plug(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._target = (parts.hostname or "", parts.port or 80)
-
-    def cut(self) -> None:
-        self._target = None
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cut()
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listening.close()
-
-    def _accept(self) -> None:
-        pumps = []
-        with suppress(OSError):  # the end of the test
-            while True:
-                near, _ = self._listening.accept()
-                if self._target is None:
-                    near.close()
-                    continue
-                far = socket.create_connection(self._target)
-                self._ends += [near, far]
-                pumps += [Thread(target=_pump, args=ends) for ends in ((near, far), (far, near))]
-                for pump in pumps[-2:]:
-                    pump.start()
-        for pump in pumps:
-            pump.join()
-        for end in self._ends:
-            end.close()
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-@pytest.fixture
-def chat(page: Page, server: ServerProcess) -> Iterator[Chat]:
-    """The page, watched: whatever a test does, the console stays clean and no request leaves the server."""
-    chat = Chat(page, server)
-    chat.watch()
-    yield chat
-    assert chat.complaints == []
 
 
 def test_a_first_message_is_answered_and_the_conversation_gets_an_address_and_a_name(chat: Chat) -> None:
@@ -265,7 +120,7 @@ def test_an_answer_that_ends_while_the_page_is_away_is_there_when_it_comes_back(
 def test_a_lost_connection_is_said_and_found_again(page: Page, tmp_path: Path) -> None:
     with Cable() as cable, server_process(tmp_path, environment={"PALAVER_ALLOWED_HOSTS": cable.host}) as server:
         cable.plug(server.url)
-        chat = Chat(page, ServerProcess(f"http://{cable.host}", server.log, server.kill))
+        chat = Chat(page, replace(server, url=f"http://{cable.host}"))
         chat.open()
         chat.send("slow 30")
         expect(chat.answers.locator(".prose p")).to_be_visible()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlencode
@@ -183,6 +183,78 @@ def test_a_reload_in_mid_answer_finds_it_again(chat: ReactChat, upstream: Upstre
     expect(chat.answers.locator("p")).to_have_text("Once upon a time there was an end.")
     expect(chat.main).to_have_attribute("data-status", "ready")
     assert [role for role, _ in chat.shown()] == ["user", "assistant"]
+
+
+@every_sdk
+def test_reloads_in_mid_answer_lose_nothing_and_double_nothing(chat: ReactChat, upstream: Upstream) -> None:
+    pieces = ["Once upon a time ", "a 🦜 said: ", "<b>`data: [DONE]`</b>, ", "and that was the end."]
+    first, *texts = chat_answer(*pieces)
+    gates = [Gate() for _ in pieces]
+    chat.open(preset="fake-openai", resume="")
+    chat.ask("Hello")
+    before = chat.shown()
+    upstream.reply([first, *(step for pair in zip(gates, texts, strict=False) for step in pair), *texts[len(gates) :]])
+    chat.send("Tell me a story")
+    for number, gate in enumerate(gates):
+        gate.open()
+        expect(chat.answers.last.locator("p")).to_have_text("".join(pieces[: number + 1]).strip())
+        chat.page.reload()
+    whole = "".join(pieces)
+    expect(chat.answers.last.locator("p")).to_have_text(whole)
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    assert chat.shown() == [*before, ("user", "Tell me a story"), ("assistant", whole)]
+    assert [part["text"] for part in chat.stored()[-1]["parts"] if part["type"] == "text"] == [whole]
+    chat.ask("And then?", answers=3)
+    assert [message["role"] for message in chat.stored()] == ["user", "assistant"] * 3
+
+
+@every_sdk
+def test_stop_after_a_reload_ends_the_answer_and_keeps_what_was_said(chat: ReactChat, upstream: Upstream) -> None:
+    upstream.reply([*chat_answer("Once upon", " a time")[:3], "hold"])
+    chat.open(preset="fake-openai", resume="")
+    chat.send("Tell me a story")
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    chat.page.reload()
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    chat.press("Stop")
+    upstream.requests[-1].gone.wait()
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    chat.page.reload()
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    assert chat.stored()[-1]["metadata"]["status"] == "stopped"
+    expect(chat.ask("And then?", answers=2)).to_contain_text("Hello from upstream.")
+
+
+@every_sdk
+def test_a_resume_without_a_running_answer_changes_nothing(chat: ReactChat) -> None:
+    chat.open(resume="")
+    chat.ask("Hello")
+    before = chat.shown()
+    with chat.page.expect_response(lambda response: response.request.method == "GET"):
+        chat.press("Resume")
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    expect(chat.alert).to_have_count(0)
+    assert chat.shown() == before
+
+
+@every_sdk
+def test_two_tabs_see_the_same_answer_grow(chat: ReactChat, upstream: Upstream) -> None:
+    frames, gate = chat_answer("Once upon", " a time", " there was an end."), Gate()
+    upstream.reply([*frames[:3], gate, *frames[3:]])
+    chat.open(preset="fake-openai", resume="")
+    chat.send("Tell me a story")
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    other = replace(chat, page=chat.page.context.new_page())
+    other.open(preset="fake-openai", resume="")
+    expect(other.answers.locator("p")).to_have_text("Once upon a time")
+    gate.open()
+    for tab in (chat, other):
+        expect(tab.answers.locator("p")).to_have_text("Once upon a time there was an end.")
+        expect(tab.main).to_have_attribute("data-status", "ready")
+    assert chat.shown() == other.shown()
+    assert [message["id"] for message in chat.stored()] == [
+        each.get_attribute("id") for each in other.page.locator("li").all()
+    ]
 
 
 @every_sdk

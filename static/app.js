@@ -30,6 +30,7 @@ const text = $("#text");
     follow();
   });
   composer.addEventListener("submit", () => { following = true; });
+  $("#branch").addEventListener("submit", () => { following = false; });
   follow();
 }
 
@@ -58,19 +59,49 @@ const text = $("#text");
       while (text.rows < 12 && text.scrollHeight > text.clientHeight) text.rows += 1;
     });
   }
+  const fill = (value) => {
+    text.value = value;
+    text.dispatchEvent(new Event("input"));
+  };
   // The text goes when the server has taken it, not before.
   let sent = "";
+  let editing = null; // what was there before a message was edited
   composer.addEventListener("submit", (event) => { sent = event.submitter?.name ? "" : text.value; });
   composer.addEventListener("htmx:sse:after:connection", () => {
-    if (sent && text.value === sent) {
-      text.value = "";
-      text.dispatchEvent(new Event("input"));
-    }
+    if (sent && text.value === sent) fill(editing?.draft ?? "");
     sent = "";
+    editing = null;
     if (location.pathname !== composer.getAttribute("action")) {
       history.replaceState(null, "", composer.getAttribute("action"));
     }
   });
+  // Editing: a message comes back into the box, and what is sent from there is another version of it.
+  const edit = (link) => {
+    const field = $("#message-id");
+    editing?.link.removeAttribute("aria-current");
+    editing = { draft: text.value, name: field.name, value: field.value, ...editing, link };
+    Object.assign(field, { name: "edit", value: link.dataset.edit });
+    link.setAttribute("aria-current", "true");
+    $("#notice").replaceChildren($("#editing").content.cloneNode(true));
+    fill(link.closest(".message").querySelector(".bubble").textContent);
+    text.focus();
+  };
+  const cancel = () => {
+    Object.assign($("#message-id"), { name: editing.name, value: editing.value });
+    editing.link.removeAttribute("aria-current");
+    $("#notice").replaceChildren();
+    fill(editing.draft);
+    text.focus();
+    editing = null;
+  };
+  addEventListener("click", (event) => {
+    const link = event.target.closest("[data-edit], [data-edit-end]");
+    if (!link || (!link.dataset.edit && !editing)) return; // an edit that the server began is ended by the server
+    event.preventDefault();
+    if (link.dataset.edit) edit(link);
+    else cancel();
+  });
+  text.addEventListener("keydown", (event) => { if (event.key === "Escape" && editing) cancel(); });
 }
 
 // A lost connection says so, and stops saying so. htmx tries again by itself.
@@ -90,10 +121,15 @@ const text = $("#text");
   });
 }
 
+// What another tab brought meanwhile is shown when this one is looked at again.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && !composer.querySelector(".stop")) htmx.trigger($("#news"), "seen");
+});
+
 // Presets: a choice is kept with the conversation at once; in an empty one the greeting names the new one.
 {
   $("#preset").addEventListener("change", ({ target }) => {
-    $("#notice").replaceChildren();
+    $("#notice .failure, #notice .error")?.remove();
     if ($("#welcome")) {
       htmx.ajax("GET", `/?preset=${encodeURIComponent(target.value)}`, { target: "#welcome", select: "#welcome", swap: "outerHTML" });
       return;

@@ -37,6 +37,9 @@ class ServerProcess:
     """The lines that the server has printed so far."""
     kill: Callable[[], None]
     """What a power cut does: no signal that it could answer."""
+    end: Callable[[], int]
+    """What `systemctl stop` does: tell it to end, wait until it has; answers its exit code."""
+    pid: int
 
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
@@ -73,8 +76,13 @@ def server_process(
     url: Future[str] = Future()
     reader = Thread(target=_read, args=(process, log, url), daemon=True)
     reader.start()
+
+    def end() -> int:
+        process.terminate()
+        return process.wait(START_SECONDS)
+
     try:
-        yield ServerProcess(url.result(START_SECONDS), log, process.kill)
+        yield ServerProcess(url.result(START_SECONDS), log, process.kill, end, process.pid)
     finally:
         process.terminate()
         try:

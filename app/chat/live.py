@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from app.chat.answer import Answer
 from app.chat.run import Clock, OpenParts, Turn, run
 from app.core.errors import RunInProgress, ShuttingDown
-from app.core.events import Abort, MessageFinish, MessageStart, StreamEvent
+from app.core.events import Abort, MessageFinish, MessageStart, StreamError, StreamEvent
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, ConversationStore, StreamLog
 from app.core.replay import to_events
@@ -29,14 +29,16 @@ RETRY_SECONDS = 60.0
 
 @dataclass(eq=False, slots=True)
 class Run:
-    """One answer in the making."""
+    """One answer in the making. Small: it is remembered for a while after its end."""
 
     run_id: str
-    turn: Turn
+    block_id: str
+    message_id: str
+    """The id of the answer."""
     user_message_id: str | None
-    """The message that is being answered; the same one posted again is the same run."""
-    asked: str
-    """Its text: an edit keeps the id and is another run."""
+    """The message that is being answered."""
+    key: str | None
+    """What the POST that started it asked for; the same one sent again is the same run."""
     store: bool
     base: UIMessage | None = None
     """The stored message that this run continues."""
@@ -47,29 +49,24 @@ class Run:
     ending: bool = False
     """Stopped or at its end: what is left is saving, which nothing may cancel."""
     complete: bool = False
-    """Ended well."""
-
-    @property
-    def block_id(self) -> str:
-        return self.turn.block_id
-
-    @property
-    def message_id(self) -> str:
-        return self.turn.message_id
-
-    @property
-    def preset_name(self) -> str:
-        return self.turn.preset_name
+    """Ended well, and stored."""
 
 
 class LiveRuns:
     def __init__(
-        self, log: StreamLog, conversations: ConversationStore, tasks: asyncio.TaskGroup, clock: Clock
+        self,
+        log: StreamLog,
+        conversations: ConversationStore,
+        tasks: asyncio.TaskGroup,
+        clock: Clock,
+        after_turn: Callable[[str], None] = lambda block_id: None,
     ) -> None:
+        """`after_turn` is told the block of every answer that ended well and is stored; it must return at once."""
         self._log = log
         self._conversations = conversations
         self._tasks = tasks
         self._clock = clock
+        self._after_turn = after_turn
         self._runs: dict[str, Run] = {}
         self._recent: dict[str, Run] = {}
         self._draining = False
@@ -81,8 +78,18 @@ class LiveRuns:
         """The run of the block that is running, or ended well a moment ago."""
         return self._runs.get(block_id) or self._recent.get(block_id)
 
-    async def make_room(self, block_id: str) -> None:
+    def settled(self, block_id: str, messages: Sequence[UIMessage]) -> Sequence[UIMessage]:
+        """Without the answer in flight: a client's copy of it is not to be stored beside what its run stores."""
+        current = self._runs.get(block_id)
+        if current is None or not current.store:
+            return messages
+        return [message for message in messages if message.id != current.message_id]
+
+    async def make_room(self, block_id: str) -> bool:
         """Let a new turn of the block begin: a run that nobody watches any more is stopped, its answer kept.
+
+        Returns:
+            whether there was one.
 
         Raises:
             RunInProgress: the block's run still has a reader.
@@ -92,28 +99,29 @@ class LiveRuns:
             raise ShuttingDown("The server is being restarted. Try again in a moment.", retry_after=5)
         current = self._runs.get(block_id)
         if current is None:
-            return
+            return False
         if self._log.readers(current.run_id) > 0:
             raise RunInProgress("An answer is still being written in this conversation. Stop it or wait for its end.")
-        await self.stop(block_id)
+        return await self.stop(block_id)
 
-    async def start(self, new: Run) -> None:
-        """Run it in the background. Its log is open when this returns, so a reader misses nothing."""
+    async def start(self, new: Run, turn: Turn) -> None:
+        """Run it in the background. Its log is open when this returns, so a reader misses nothing.
+
+        An answer that it goes on with is in flight from now on: who loads the conversation gets it from the log only.
+        """
+        if new.store and new.base is not None:
+            await self._conversations.put_answer(new.block_id, new.user_message_id, new.base, "streaming")
         await self._log.open(new.run_id)
         self._runs[new.block_id] = new
         self._recent.pop(new.block_id, None)
-        new.task = self._tasks.create_task(self._drive(new), name=f"run {new.run_id}")
+        new.task = self._tasks.create_task(self._drive(new, turn), name=f"run {new.run_id}")
         await asyncio.sleep(0)  # a task that is cancelled before its first step runs nothing, not even its `finally`
 
     async def read(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
         """What the run adds to the conversation, from its start, then live until its end."""
-        async with aclosing(self._log.read(current.run_id)) as batches:
-            try:
-                async for events in batches:
-                    yield events
-            finally:
-                await batches.aclose()
-                self._left(current)
+        async with self._watched(current), aclosing(self._log.read(current.run_id)) as batches:
+            async for events in batches:
+                yield events
 
     async def replay(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
         """The whole message, from its start: for a client that attaches and has nothing of it."""
@@ -139,8 +147,7 @@ class LiveRuns:
         tasks = [current.task for current in self._runs.values() if current.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        for current in list(self._runs.values()):
-            await self._end(current, "interrupted")
+        await asyncio.gather(*(self._end(current, "interrupted") for current in self._runs.values()))
 
     async def _end(self, current: Run, status: AnswerStatus) -> None:
         assert current.task is not None, "only runs that have started are known"
@@ -150,22 +157,35 @@ class LiveRuns:
             current.task.cancel()
         await asyncio.wait([current.task])
 
-    def _left(self, current: Run) -> None:
-        """A reader has left: where the block says so, a run that nobody watches ends."""
-        watched = self._log.readers(current.run_id) > 0
-        if current.on_disconnect == "cancel" and not watched and not current.ending:
-            self._tasks.create_task(self._end(current, "stopped"))
+    def forget(self, block_id: str) -> None:
+        """The conversation was deleted: its last answer is not given again."""
+        self._recent.pop(block_id, None)
 
-    async def _drive(self, current: Run) -> None:
+    @asynccontextmanager
+    async def _watched(self, current: Run) -> AsyncGenerator[None, None]:
+        """A reader's stay; where the block says so, the run ends with the last one."""
+        try:
+            yield
+        finally:
+            watched = self._log.readers(current.run_id) > 0
+            if current.on_disconnect == "cancel" and not watched and not current.ending:
+                self._tasks.create_task(self._end(current, "stopped"))
+
+    async def _drive(self, current: Run, turn: Turn) -> None:
         answer = Answer(self._conversations, current.block_id, current.user_message_id, current.base)
         keeper = self._tasks.create_task(answer.keep()) if current.store else None
         open_parts = OpenParts()
         try:
-            async with aclosing(run(current.turn, self._clock, open_parts)) as batches:
+            async with aclosing(run(turn, self._clock, open_parts)) as batches:
                 async for events in batches:
                     answer.add(events)
-                    await self._log.append(current.run_id, events)
-                    current.complete = isinstance(events[-1], MessageFinish)
+                    if isinstance(events[-1], MessageFinish):
+                        current.ending = True
+                        failure = await self._save(answer, keeper)
+                        current.complete = failure is None
+                        await self._log.append(current.run_id, events if failure is None else [failure])
+                    else:
+                        await self._log.append(current.run_id, events)
         except asyncio.CancelledError:
             # Ours: only `_end` cancels a run. What follows must still be saved and told.
             ending: list[StreamEvent] = [*open_parts.close(), Abort()]
@@ -175,10 +195,23 @@ class LiveRuns:
             current.ending = True
             await self._finish(current, answer, keeper)
 
+    async def _save(self, answer: Answer, keeper: asyncio.Task[None] | None) -> StreamError | None:
+        """Store the whole answer before its end is told; where it cannot be stored, that is told instead."""
+        if keeper is None:
+            return None
+        try:
+            await answer.finish("complete", keeper)
+        except Exception:
+            log.exception("answer not saved")
+            failure = StreamError("The answer could not be saved. Copy what you need.", "storage_unavailable", 503)
+            answer.add([failure])
+            return failure
+        return None
+
     async def _finish(self, current: Run, answer: Answer, keeper: asyncio.Task[None] | None) -> None:
         """Save first, then let go of the log: whoever loads in between sees the answer in one of the two."""
         try:
-            if keeper is not None:
+            if keeper is not None and not current.complete:
                 await answer.finish(current.cut, keeper)
         except Exception:  # whatever it is, it must not end the task group, and with it every other run
             log.exception("answer not saved", extra={"block_id": current.block_id})
@@ -187,6 +220,8 @@ class LiveRuns:
                 del self._runs[current.block_id]
                 self._remember(current)
             await self._log.close(current.run_id)
+        if current.store and current.complete:
+            self._after_turn(current.block_id)
 
     def _remember(self, ended: Run) -> None:
         if ended.complete:

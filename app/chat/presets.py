@@ -22,7 +22,7 @@ from app.core.values import KEYS, Values, parse_values
 PresetLayer: TypeAlias = Literal["url", "block", "global", "default"]
 Layer: TypeAlias = Literal["options", "headers", "preset:url", "block", "preset", "global", "default"]
 
-BLOCK_KEYS = ("ai:preset", *KEYS, "title", "pinned")
+BLOCK_KEYS = ("ai:preset", *KEYS, "title", "pinned", "archived")
 """What block metadata may hold, besides an app's own `app:…`."""
 
 MAX_TITLE = 200
@@ -119,8 +119,8 @@ def _check_block_change(configuration: Configuration, key: str, value: Any) -> A
         parse_values({key: value}, KEYS)
     elif key == "title" and not (isinstance(value, str) and value.strip() and len(value) <= MAX_TITLE):
         raise InvalidRequest(f"title: must be a text of at most {MAX_TITLE} characters.", param=key)
-    elif key == "pinned" and not isinstance(value, bool):
-        raise InvalidRequest("pinned: must be true or false.", param=key)
+    elif key in ("pinned", "archived") and not isinstance(value, bool):
+        raise InvalidRequest(f"{key}: must be true or false.", param=key)
     elif key.startswith("app:") and len(json.dumps(value)) > MAX_APP_BYTES:
         raise InvalidRequest(f"{key}: must have at most {MAX_APP_BYTES} bytes as JSON.", param=key)
     return value

@@ -93,7 +93,7 @@ async def run(turn: Turn, clock: Clock, open_parts: OpenParts) -> AsyncGenerator
             async for events in batches:
                 started = True
                 open_parts.note(events)
-                yield events
+                yield [*open_parts.close(), *events] if isinstance(events[-1], MessageFinish) else events
     except AppError as error:
         log.warning("run failed", extra={"block_id": turn.block_id, "preset": turn.preset_name, "code": error.code})
         failure = StreamError(error.message, error.code, error.status, error.retry_after)

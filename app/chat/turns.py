@@ -6,19 +6,32 @@ Nothing is stored and nobody is asked until everything about the request is know
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from weakref import WeakValueDictionary
 
+from app.chat.attachments import Attachments, Received
+from app.chat.history import choose_history, needs_stored
 from app.chat.live import LiveRuns, Run
 from app.chat.presets import Resolved, resolve
 from app.chat.run import Turn
 from app.core.convert import system_texts, to_model_messages
-from app.core.errors import InvalidRequest, NotConfigured
-from app.core.messages import FilePart, OtherPart, UIMessage
-from app.core.model import Configuration, ModelMessage, ModelRequest, Text, TurnRequest
+from app.core.errors import NotConfigured
+from app.core.files import File
+from app.core.messages import UIMessage
+from app.core.model import GO_ON, Configuration, ModelMessage, ModelRequest, Text, TurnRequest
 from app.core.ports import ConversationStore, Provider, Providers
 
-_GO_ON = "Your answer was cut off. Go on exactly where it stopped; repeat nothing and do not mention this."
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A request that is known to be right."""
+
+    history: Sequence[UIMessage]
+    resolved: Resolved
+    provider: Provider
+    model_request: ModelRequest
 
 
 class Turns:
@@ -28,108 +41,108 @@ class Turns:
         configuration: Callable[[], Configuration],
         providers: Providers,
         conversations: ConversationStore,
+        attachments: Attachments,
         runs: LiveRuns,
         new_id: Callable[[], str],
     ) -> None:
         self._configuration = configuration
         self._providers = providers
         self._conversations = conversations
+        self._attachments = attachments
         self._runs = runs
         self._new_id = new_id
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def begin(self, block_id: str, request: TurnRequest) -> Run:
-        """Start the turn, or find it running already: the same message posted again is the same run.
+        """Start the turn, or find it running already: the same POST sent again is the same run.
 
-        The caller must attach its reader before it awaits anything else; a run without readers may be replaced.
+        The caller must begin to read before it awaits anything else: a run without readers may be replaced.
 
         Raises:
             InvalidRequest, NotConfigured: nothing was stored, nobody was asked.
             RunInProgress: the block is still answering another message.
         """
-        lock = self._locks.setdefault(block_id, asyncio.Lock())
-        async with lock:
-            history = await self._history(block_id, request)
+        received = await self._attachments.receive(request.messages)
+        request = replace(request, messages=received.messages)
+        async with self._lock(block_id):
+            prepared = await self._prepare(block_id, request, received)
+            key = _key(request, prepared)
             current = self._runs.recent(block_id)
-            if current is not None and _is_repeat(request, history, current):
+            if current is not None and key is not None and key == current.key:
                 return current
-            block = await self._conversations.block(block_id)
-            resolved = resolve(
-                self._configuration(),
-                url_preset=request.preset,
-                options=request.options,
-                headers=request.headers,
-                block=block,
-            )
-            provider = self._providers.open(resolved.preset)
-            model_request = _model_request(resolved, history)
-            await self._runs.make_room(block_id)
-            if request.store:
-                await self._conversations.save(block_id, history, placement="branch")
-            new = self._new_run(block_id, resolved, provider, model_request, history, store=request.store)
-            await self._runs.start(new)
+            if await self._runs.make_room(block_id) and needs_stored(request):
+                prepared = await self._prepare(block_id, request, received)  # the run that ended left its answer
+            base = await self._save(block_id, request, prepared.history, received)
+            new, turn = self._new_run(block_id, prepared, base, key, store=request.store)
+            await self._runs.start(new, turn)
             return new
 
-    def _new_run(
-        self,
-        block_id: str,
-        resolved: Resolved,
-        provider: Provider,
-        model_request: ModelRequest,
-        history: Sequence[UIMessage],
-        *,
-        store: bool,
-    ) -> Run:
-        last = history[-1]
-        continued = last if last.role == "assistant" else None
-        answered = history[-2] if continued is not None and len(history) > 1 else last
-        return Run(
-            run_id=self._new_id(),
-            turn=Turn(
-                block_id=block_id,
-                message_id=continued.id if continued is not None else self._new_id(),
-                preset_name=resolved.preset.name,
-                provider=provider,
-                request=model_request,
-                continues=continued is not None,
-            ),
-            user_message_id=answered.id,
-            asked=answered.text,
-            store=store,
-            base=continued,
-            on_disconnect=resolved.values.on_disconnect or "continue",
+    async def stop(self, block_id: str) -> bool:
+        """Stop the block's turn, one that is only just beginning included. False where nothing runs."""
+        async with self._lock(block_id):
+            return await self._runs.stop(block_id)
+
+    def _lock(self, block_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(block_id, asyncio.Lock())
+
+    async def _prepare(self, block_id: str, request: TurnRequest, received: Received) -> _Prepared:
+        conversation = await self._conversations.load(block_id) if needs_stored(request) else None
+        history = choose_history(request, conversation.messages if conversation is not None else ())
+        resolved = resolve(
+            self._configuration(),
+            url_preset=request.preset,
+            options=request.options,
+            headers=request.headers,
+            block=await self._conversations.block(block_id),
         )
+        provider = self._providers.open(resolved.preset)
+        files = await self._attachments.read(history, received.contents)
+        return _Prepared(history, resolved, provider, _model_request(resolved, history, files))
 
-    async def _history(self, block_id: str, request: TurnRequest) -> Sequence[UIMessage]:
-        """What the model shall see, ending with the message to answer or the answer to continue."""
-        if request.message_only:
-            stored = await self._stored(block_id)
-            history = _regenerated(stored, request.message_id) if not request.messages else _appended(stored, request)
-        elif request.minted:
-            history = _recognised(request, await self._stored(block_id))
-        else:
-            history = request.messages
+    async def _save(
+        self, block_id: str, request: TurnRequest, history: Sequence[UIMessage], received: Received
+    ) -> UIMessage | None:
+        """Store the history; the answer to go on with, as it is stored, if that is what comes last."""
         last = history[-1]
-        if last.role == "system" or (last.role == "user" and not _says_something(last)):
-            raise InvalidRequest(
-                "The last message is empty. Send some text or an image.", param=f"messages[{len(history) - 1}]"
-            )
-        if all(message.role != "user" for message in history):
-            raise InvalidRequest("There is no message from a user to answer.", param="messages")
-        return history
+        if request.store:
+            async with self._attachments.kept(history, received.contents):
+                saved = await self._conversations.save(block_id, history, placement="branch")
+            last = next((message for message in saved.messages if message.id == last.id), last)
+        return last if last.role == "assistant" else None
 
-    async def _stored(self, block_id: str) -> tuple[UIMessage, ...]:
-        conversation = await self._conversations.load(block_id)
-        return conversation.messages if conversation is not None else ()
+    def _new_run(
+        self, block_id: str, prepared: _Prepared, base: UIMessage | None, key: str | None, *, store: bool
+    ) -> tuple[Run, Turn]:
+        history = prepared.history
+        answered = history[-2] if base is not None and len(history) > 1 else history[-1]
+        new = Run(
+            run_id=self._new_id(),
+            block_id=block_id,
+            message_id=base.id if base is not None else self._new_id(),
+            user_message_id=answered.id,
+            key=key,
+            store=store,
+            base=base,
+            on_disconnect=prepared.resolved.values.on_disconnect or "continue",
+        )
+        turn = Turn(
+            block_id=block_id,
+            message_id=new.message_id,
+            preset_name=prepared.resolved.preset.name,
+            provider=prepared.provider,
+            request=prepared.model_request,
+            continues=base is not None,
+        )
+        return new, turn
 
 
-def _model_request(resolved: Resolved, history: Sequence[UIMessage]) -> ModelRequest:
+def _model_request(resolved: Resolved, history: Sequence[UIMessage], files: Mapping[str, File]) -> ModelRequest:
     values = resolved.values
     if values.model is None:
         raise NotConfigured(f"The preset {resolved.preset.name} names no model. Add `model` to it.", param="model")
-    messages = to_model_messages(history)
+    messages = to_model_messages(history, files)
     if messages and messages[-1].role == "assistant":  # not every service goes on with an answer that it is given
-        messages = (*messages, ModelMessage("user", (Text(_GO_ON),)))
+        messages = (*messages, ModelMessage("user", (Text(GO_ON),)))
     system = "\n\n".join(text for text in (values.system or "", *system_texts(history)) if text)
     return ModelRequest(
         model=values.model,
@@ -144,55 +157,18 @@ def _model_request(resolved: Resolved, history: Sequence[UIMessage]) -> ModelReq
     )
 
 
-def _is_repeat(request: TurnRequest, history: Sequence[UIMessage], current: Run) -> bool:
-    """Whether this is the POST that started the run, sent once more. Without the client's own id nobody can tell."""
-    last = history[-1]
-    return (
-        request.trigger == "submit-message"
-        and bool(request.messages)
-        and request.messages[-1].id not in request.minted
-        and last.id == current.user_message_id
-        and last.text == current.asked
+def _key(request: TurnRequest, prepared: _Prepared) -> str | None:
+    """The same for the same POST sent again. None where nobody can tell: a regeneration, or ids of our making."""
+    last = prepared.history[-1]
+    if request.trigger != "submit-message" or last.role != "user" or last.id in request.minted:
+        return None
+    if request.minted:  # known by what it says: the same words may well be another request
+        return None
+    asked = (
+        [message.id for message in prepared.history],
+        last.to_wire(),
+        prepared.resolved.preset.name,
+        prepared.resolved.values.said(),
+        request.store,
     )
-
-
-def _says_something(message: UIMessage) -> bool:
-    # A part that nobody knows says something too: `to_model_messages` refuses it by name.
-    return bool(message.text.strip()) or any(isinstance(part, FilePart | OtherPart) for part in message.parts)
-
-
-def _regenerated(stored: Sequence[UIMessage], message_id: str | None) -> Sequence[UIMessage]:
-    """The branch up to the question whose answer is wanted anew; without an id it is the last one."""
-    if not stored:
-        raise InvalidRequest("There is no answer to regenerate in this conversation.", param="messageId")
-    index = len(stored) - 1
-    if message_id is not None:
-        index = next((i for i, message in enumerate(stored) if message.id == message_id), -1)
-        if index < 0:
-            raise InvalidRequest("This conversation has no message with that id.", param="messageId")
-    history = stored[:index] if stored[index].role == "assistant" else stored[: index + 1]
-    if not history:
-        raise InvalidRequest("There is no message before this answer.", param="messageId")
-    return history
-
-
-def _appended(stored: Sequence[UIMessage], request: TurnRequest) -> Sequence[UIMessage]:
-    """The branch with the one message that was sent: new, edited (same id), or an answer to continue."""
-    sent = request.messages[-1]
-    known = next((i for i, message in enumerate(stored) if message.id == sent.id), None)
-    if sent.role == "assistant":
-        if known is None:
-            raise InvalidRequest("This conversation has no answer with that id to continue.", param="message.id")
-        return stored[: known + 1]
-    return (*(stored if known is None else stored[:known]), sent)
-
-
-def _recognised(request: TurnRequest, stored: Sequence[UIMessage]) -> Sequence[UIMessage]:
-    """A history without ids, its beginning replaced by the stored messages that say the same."""
-    history = list(request.messages)
-    for index, (sent, known) in enumerate(zip(history, stored, strict=False)):
-        same = sent.role == known.role and sent.text == known.text
-        if not same or sent.id not in request.minted:
-            break
-        history[index] = known
-    return history
+    return sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()

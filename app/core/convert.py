@@ -8,28 +8,27 @@ never sees a history it must refuse.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from app.core.errors import UnsupportedContent
+from app.core.files import IMAGE_TYPES, File, file_id_in, read_data_url, to_file
 from app.core.messages import FilePart, OtherPart, Part, ReasoningPart, StepStartPart, TextPart, ToolPart, UIMessage
 from app.core.model import Content, Image, ModelMessage, ModelRole, Reasoning, Text, ToolCall, ToolResult
 
-MAX_IMAGE_BYTES = 5_000_000
-
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,", re.IGNORECASE)
-_IMAGE_SIGNATURES = {
-    "image/png": (b"\x89PNG\r\n\x1a\n",),
-    "image/jpeg": (b"\xff\xd8\xff",),
-    "image/gif": (b"GIF87a", b"GIF89a"),
-    "image/webp": (b"RIFF",),
-}
+_NO_FILES: Mapping[str, File] = MappingProxyType({})
 
 
-def to_model_messages(messages: Sequence[UIMessage]) -> tuple[ModelMessage, ...]:
+def to_model_messages(
+    messages: Sequence[UIMessage], files: Mapping[str, File] = _NO_FILES, calls: Container[str] = ()
+) -> tuple[ModelMessage, ...]:
     """The prompt for `messages`, without system messages (`system_texts` has those).
+
+    Args:
+        messages: the history.
+        files: by id, what parts name by `/files/<id>`.
+        calls: ids of the tool calls that this server made itself. A client's word about any other is no evidence that
+            it happened, so they are left out.
 
     Raises:
         UnsupportedContent: a user's part cannot be sent to a model; `param` names it.
@@ -37,9 +36,10 @@ def to_model_messages(messages: Sequence[UIMessage]) -> tuple[ModelMessage, ...]
     out: list[ModelMessage] = []
     for index, message in enumerate(messages):
         if message.role == "user":
-            _append(out, "user", _user_content(message, f"messages[{index}]"))
+            where = f"messages[{index}]" if message is messages[-1] else None
+            _append(out, "user", _user_content(message, where, files))
         elif message.role == "assistant":
-            for block in _blocks(message.parts):
+            for block in _blocks(message.parts, calls):
                 _append(out, "assistant", _assistant_content(block))
                 _append(out, "tool", _tool_results(block))
     return tuple(out)
@@ -59,56 +59,54 @@ def _append(out: list[ModelMessage], role: ModelRole, content: Sequence[Content]
         out.append(ModelMessage(role, tuple(content)))
 
 
-def _user_content(message: UIMessage, where: str) -> list[Content]:
+def _user_content(message: UIMessage, where: str | None, files: Mapping[str, File]) -> list[Content]:
+    """What the user says. A part that no model can take is refused where it is to be answered now (`where` says where);
+    in the past of a conversation it must not block the chat for ever, and a note stands for it.
+    """
     content: list[Content] = []
     for index, part in enumerate(message.parts):
-        if isinstance(part, TextPart):
-            if part.text.strip():
-                content.append(Text(part.text))
-        elif isinstance(part, FilePart):
-            content.append(read_image(part, f"{where}.parts[{index}]"))
-        elif isinstance(part, OtherPart):
-            raise UnsupportedContent(
-                f"A part of type {part.type[:40]!r} cannot be sent to a model; use text or file.",
-                param=f"{where}.parts[{index}].type",
-            )
+        try:
+            content += _user_part(part, f"{where}.parts[{index}]", files)
+        except UnsupportedContent:
+            if where is not None:
+                raise
+            content.append(Text("[An attachment that could not be sent stood here.]"))
     return content
 
 
-def read_image(part: FilePart, where: str) -> Image:
-    """The image in a `data:` URL. Nothing is ever fetched, and the bytes must be what the media type says.
-
-    Raises:
-        UnsupportedContent: another scheme, another type, too big, or not an image.
-    """
-    prefix = _DATA_URL.match(part.url)
-    if prefix is None:
-        raise UnsupportedContent("A file must be sent as a base64 data: URL; addresses are not fetched.", param=where)
-    media_type = (prefix[1] or part.media_type).lower()
-    media_type = "image/jpeg" if media_type == "image/jpg" else media_type
-    if media_type not in _IMAGE_SIGNATURES:
+def _user_part(part: Part, where: str, files: Mapping[str, File]) -> Sequence[Content]:
+    if isinstance(part, TextPart):
+        return [Text(part.text)] if part.text.strip() else []
+    if isinstance(part, FilePart):
+        return [_image(part, where, files)]
+    if isinstance(part, OtherPart):
         raise UnsupportedContent(
-            "This kind of file cannot be sent to the model; use a PNG, JPEG, GIF or WebP image.", param=where
+            f"A part of type {part.type[:40]!r} cannot be sent to a model; use text or file.", param=f"{where}.type"
         )
-    data = part.url[prefix.end() :]
-    try:
-        content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise UnsupportedContent("The data: URL of the file is not valid base64.", param=where) from None
-    if len(content) > MAX_IMAGE_BYTES:
-        raise UnsupportedContent(f"An image may have at most {MAX_IMAGE_BYTES // 1_000_000} MB.", param=where)
-    if not content.startswith(_IMAGE_SIGNATURES[media_type]):
+    return []
+
+
+def _image(part: FilePart, where: str, files: Mapping[str, File]) -> Image:
+    file_id = file_id_in(part.url)
+    file = files.get(file_id) if file_id is not None else to_file(read_data_url(part.url, where))
+    if file is None:
+        raise UnsupportedContent("The server does not have this file. Attach it again.", param=where)
+    if file.media_type in IMAGE_TYPES:
+        return Image(file.media_type, file.data)
+    if part.media_type.lower() in IMAGE_TYPES:
         raise UnsupportedContent("The file is not an image of the type that it claims to be.", param=where)
-    return Image(media_type, data)
+    raise UnsupportedContent(
+        "This kind of file cannot be sent to the model; use a PNG, JPEG, GIF or WebP image.", param=where
+    )
 
 
-def _blocks(parts: Sequence[Part]) -> Iterable[list[Part]]:
+def _blocks(parts: Sequence[Part], calls: Container[str]) -> Iterable[list[Part]]:
     block: list[Part] = []
     for part in parts:
         if isinstance(part, StepStartPart):
             yield block
             block = []
-        else:
+        elif not isinstance(part, ToolPart) or part.tool_call_id in calls:
             block.append(part)
     yield block
 

@@ -8,6 +8,7 @@
       x NotConfigured             400  the preset's key is missing
       x NotFound                  404
       x RunInProgress             409
+      x AlreadyExists             409
       x VersionConflict           412  If-Match names an older state
       x StorageUnavailable        503
       x ShuttingDown              503
@@ -67,6 +68,11 @@ class NotFound(AppError):
 class RunInProgress(AppError):
     status = 409
     code = "run_in_progress"
+
+
+class AlreadyExists(AppError):
+    status = 409
+    code = "already_exists"
 
 
 class VersionConflict(AppError):

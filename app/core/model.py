@@ -56,6 +56,10 @@ class ModelMessage:
     content: tuple[Content, ...]
 
 
+GO_ON = "Your answer was cut off. Go on exactly where it stopped; repeat nothing and do not mention this."
+"""What the user seems to say last where an answer is continued: not every service goes on with one that it is given."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One model call. None means: leave it to the provider."""
@@ -129,6 +133,8 @@ class Configuration:
     """By name, without Wave's `ai@`; `default` is always there."""
     preset: str | None = None
     """The global `ai:preset`."""
+    title_preset: str | None = None
+    """The global `ai:titlepreset`: who names conversations; without one their first words do."""
     values: Values = NO_VALUES
     """The other global `ai:*` settings."""
     origin: str = ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from app.core.events import ModelEvent, StreamEvent
-from app.core.messages import UIMessage
+from app.core.messages import Role, UIMessage
 from app.core.model import ModelRequest, Preset
 
 
@@ -48,6 +48,24 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """Where a search found its words."""
+
+    message_id: str | None
+    """The newest message of the active branch that has them all; None where only the title has."""
+    snippet: tuple[tuple[str, bool], ...]
+    """Some of its text in pieces, in order: text, and whether it is one of the words. Plain text, not HTML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """When an imported conversation began and when it was last changed, as `Conversation` has them."""
+
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationSummary:
     block_id: str
     title: str
@@ -55,12 +73,29 @@ class ConversationSummary:
     updated_at: str
     message_count: int
     pinned: bool
+    archived: bool
+    match: Match | None = None
+    """Only in what a search answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
     items: tuple[ConversationSummary, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One of the messages that stand at the same place: other questions, or other answers to the same question."""
+
+    handle: str
+    """Names it for `choose`: an edited message keeps its id, so the id does not."""
+    message_id: str
+    role: Role
+    active: bool
+    preview: str
+    """The beginning of its text."""
+    created_at: str
 
 
 Placement = Literal["branch", "merge"]
@@ -86,9 +121,10 @@ class ConversationStore(Protocol):
         *,
         placement: Placement,
         if_version: int | None = None,
+        dates: Dates | None = None,
     ) -> Conversation:
         """Merge a linear history into the tree and move the head to its end. Saving the same thing twice changes
-        nothing. `if_version` 0 means: must not exist yet.
+        nothing. `if_version` 0 means: must not exist yet. `dates` count only for a conversation that this save makes.
 
         Raises:
             VersionConflict: `if_version` is not the current version.
@@ -103,8 +139,49 @@ class ConversationStore(Protocol):
 
     async def delete(self, block_id: str) -> bool: ...
 
-    async def page(self, *, query: str = "", cursor: str | None = None, limit: int = 50) -> ConversationPage:
-        """Newest first, pinned before all others. `query` matches titles and text.
+    async def file_ids(self, block_id: str | None = None) -> frozenset[str]:
+        """The files that messages name, on whatever branch: those of one conversation, or of all."""
+        ...
+
+    async def branches(self, block_id: str) -> Sequence[Sequence[Branch]]:
+        """The places of the active branch where there is more than one message, from the root on; at each place all of
+        them, oldest first. Answers in flight are left out, as `load` leaves them out.
+
+        Raises:
+            NotFound: no such conversation.
+        """
+        ...
+
+    async def choose(self, block_id: str, branch: str) -> Conversation:
+        """Make a branch the active one, with the newest of what was ever said below it.
+
+        Raises:
+            NotFound: no such conversation, or no branch of it has this handle.
+        """
+        ...
+
+    async def fork(self, block_id: str, new_block_id: str, *, until: str | None = None) -> Conversation:
+        """Copy the active branch, up to the message with the id `until`, into a conversation of its own, and with it
+        the block's `ai:*` metadata. Message ids stay the same.
+
+        Raises:
+            NotFound: no such conversation.
+            InvalidRequest: its active branch has no such message.
+            AlreadyExists: `new_block_id` is a conversation.
+        """
+        ...
+
+    async def page(
+        self, *, query: str = "", cursor: str | None = None, limit: int = 50, archived: bool | None = False
+    ) -> ConversationPage:
+        """Newest first, pinned before all others.
+
+        Args:
+            query: words that must all be in the title or in one message of the active branch, whatever their case and
+                accents; the last one may be the beginning of a word. What is no word counts for nothing.
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 200.
+            archived: whether to list the archived conversations or the others; None for both.
 
         Raises:
             InvalidRequest: a cursor that is none of ours.
@@ -120,6 +197,37 @@ class ConversationStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    path: str
+    size: int
+    media_type: str
+    """By its content: `app.core.files.media_type_of`."""
+
+
+class Files(Protocol):
+    """What is attached to messages, once each: a file's id is the hash of its content (`app.core.files.file_id_of`).
+
+    Every method may raise StorageUnavailable.
+    """
+
+    async def put(self, content: bytes) -> str:
+        """Keep a file; it is on the disk when this returns its id. One that is there already becomes as new."""
+        ...
+
+    async def find(self, file_id: str) -> StoredFile | None:
+        """None for what is not there or is no id at all, such as `../palaver.db`."""
+        ...
+
+    async def read(self, file_id: str) -> bytes | None: ...
+
+    async def remove(self, file_ids: Iterable[str]) -> None: ...
+
+    async def older_than(self, seconds: float) -> frozenset[str]:
+        """The files that were last put so long ago. What a crash left half written so long ago is removed."""
+        ...
+
+
 class StreamLog(Protocol):
     """The events of running turns. A run's log is kept for a while after its end, for late readers."""
 
@@ -129,8 +237,8 @@ class StreamLog(Protocol):
 
     async def close(self, run_id: str) -> None: ...
 
-    def read(self, run_id: str, after: int = 0) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        """All events from position `after` on, then live, until the run ends. What piled up comes in one batch."""
+    def read(self, run_id: str) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """All events from the first on, then live, until the run ends. What piled up comes in one batch."""
         ...
 
     def readers(self, run_id: str) -> int:

@@ -21,7 +21,7 @@ from app.core.events import (
     TextStart,
     Usage,
 )
-from app.core.model import Image, ModelRequest, Text
+from app.core.model import GO_ON, Image, ModelRequest, Text
 from app.providers import echo_texts as texts
 
 SECONDS_PER_WORD = 0.015
@@ -76,6 +76,8 @@ class Echo:
 
 def _script(request: ModelRequest) -> _Script:
     prompt, images = _last_user_message(request)
+    if prompt == GO_ON:
+        return _rest(request)
     command, rest = (*prompt.split(maxsplit=1), "", "")[:2]
     script = _command(command.lower().rstrip(".!?"), rest, images) or _Script(_echoed(prompt, images))
     if request.response_format == "json":
@@ -83,6 +85,14 @@ def _script(request: ModelRequest) -> _Script:
     if request.thinking not in (None, "off", 0) and not script.thought:
         script = replace(script, thought=texts.THOUGHT)
     return script
+
+
+def _rest(request: ModelRequest) -> _Script:
+    """What an answer that was cut off has not said yet."""
+    *asked, answer, _ = request.messages
+    script = _script(replace(request, messages=tuple(asked)))
+    said = "".join(item.text for item in answer.content if isinstance(item, Text))
+    return replace(script, text=script.text.removeprefix(said), thought="", breaks=False)
 
 
 def _command(command: str, rest: str, images: Sequence[Image]) -> _Script | None:

@@ -48,7 +48,9 @@ PRESET_KEYS = (
     "title",
     "description",
 )
-SETTINGS_KEYS = ("ai:preset", *KEYS)
+PRESET_SETTINGS = ("ai:preset", "ai:titlepreset")
+"""Which of the presets to use for what."""
+SETTINGS_KEYS = (*PRESET_SETTINGS, *KEYS)
 TIMEOUT_KEYS = tuple(field.name for field in fields(Timeouts))
 
 
@@ -63,7 +65,7 @@ def read_config_file(path: Path) -> Configuration:
     check_keys(document, ("settings", "presets"), f"{name}: ")
     settings = read_table(document.get("settings", {}), f"{name}: settings")
     check_keys(settings, SETTINGS_KEYS, f"{name}: settings.")
-    said = {key: value for key, value in settings.items() if key != "ai:preset"}
+    said = {key: value for key, value in settings.items() if key not in PRESET_SETTINGS}
     values = read_values(said, KEYS, f"{name}: settings.")
 
     presets: dict[str, Preset] = {}
@@ -74,10 +76,11 @@ def read_config_file(path: Path) -> Configuration:
         check_model(preset, values, f"{name}: presets.{key}.model")
         presets[preset.name] = preset
 
-    chosen = settings.get("ai:preset")
-    if chosen is not None:
-        chosen = read_global_preset(chosen, presets, f"{name}: settings.ai:preset")
-    return Configuration(presets=presets, preset=chosen, values=values)
+    chosen, naming = (
+        read_global_preset(settings[key], presets, f"{name}: settings.{key}") if key in settings else None
+        for key in PRESET_SETTINGS
+    )
+    return Configuration(presets=presets, preset=chosen, title_preset=naming, values=values)
 
 
 def _parse(text: str, name: str) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ IGNORED_KEYS = ("ai:*", "ai:name", "ai:apiversion", "ai:fontsize", "ai:fixedfont
 """Accepted, without effect here: looks, Azure's version, and `ai:*`, with which Wave clears what a block had before."""
 
 PRESET_KEYS = (*KEYS, *SERVICE_KEYS, "ai:timeoutms", "ai:proxyurl", *IGNORED_KEYS)
-SETTINGS_KEYS = ("ai:preset", *PRESET_KEYS)
+SETTINGS_KEYS = ("ai:preset", "ai:titlepreset", *PRESET_KEYS)
 
 _ZERO_IS_UNSAID = frozenset({"ai:maxtokens", "ai:timeoutms"})
 
@@ -105,7 +105,10 @@ def read_wave_files(path: Path) -> Configuration:
         chosen = None  # Wave's name for: no preset, only the settings
     if chosen is not None:
         chosen = read_global_preset(chosen, presets, f"{settings_file}: ai:preset")
-    return Configuration(presets=presets, preset=chosen, values=values)
+    naming = settings.get("ai:titlepreset")
+    if naming is not None:
+        naming = read_global_preset(naming, presets, f"{settings_file}: ai:titlepreset")
+    return Configuration(presets=presets, preset=chosen, title_preset=naming, values=values)
 
 
 def _parse(text: str, name: str) -> Document:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ import aiosqlite
 
 from app.core.errors import StorageUnavailable
 from app.storage.schema import migrate
+from app.storage.words import spaced
 
 Result = TypeVar("Result")
 Row = sqlite3.Row
@@ -79,38 +81,44 @@ class Database:
                 return result
 
 
-async def open_database(path: Path, busy_timeout: float) -> Database:
+async def open_database(path: Path, busy_timeout: float, now: Callable[[], datetime]) -> Database:
     """Open the file, made if need be, and bring it to the newest schema.
 
     Args:
         path: in a folder that exists.
         busy_timeout: seconds that a write waits for another process.
+        now: the time of day, for the name of a backup.
 
     Raises:
-        StorageUnavailable: it cannot be opened, is no database, or is from a newer version.
+        StorageUnavailable: it cannot be opened, is no database, or has a schema that this program does not know.
     """
     with storage_errors():
-        await asyncio.to_thread(_make, path)
+        await asyncio.to_thread(_prepare, path, busy_timeout, now)
         async with AsyncExitStack() as stack:
             writer = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
             await set_busy_timeout(writer, busy_timeout)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 await writer.execute_fetchall(f"PRAGMA {pragma}")
-            await migrate(writer)
             reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
             await set_busy_timeout(reader, busy_timeout)
             await reader.execute_fetchall("PRAGMA query_only = ON")
-            await reader.create_function("folded", 1, str.casefold, deterministic=True)
+            for connection in (writer, reader):
+                await connection.create_function("spaced", 1, spaced, deterministic=True)  # as in `schema`
+                await connection.execute_fetchall("PRAGMA trusted_schema = ON")
             stack.pop_all()
         return Database(writer, reader, busy_timeout)
 
 
-def _make(path: Path) -> None:
-    """An empty file that nobody else may read; what SQLite puts beside it gets the same rights."""
+def _prepare(path: Path, busy_timeout: float, now: Callable[[], datetime]) -> None:
+    """Make the file, which nobody else may read (what SQLite puts beside it gets the same rights), and its schema."""
     try:
         path.touch(mode=0o600)
     except OSError as error:
         raise StorageUnavailable("The database cannot be opened. Its folder must exist and be writable.") from error
+    with closing(sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)) as connection:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        migrate(connection, path, now)
 
 
 async def set_busy_timeout(connection: aiosqlite.Connection, seconds: float) -> None:

@@ -1,30 +1,69 @@
 """The list of conversations: newest first, pinned before all others, in pages, searched by what was said.
 
-A cursor is the place of the last item in that order, so a page stays right while conversations come and go.
+A search finds the conversations of which the title, or one message of the active branch, has all the words. A cursor
+is the place of the last item in that order, so a page stays right while conversations come and go.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+import secrets
 
 from app.core.errors import InvalidRequest
-from app.core.ports import ConversationPage, ConversationSummary
+from app.core.ports import ConversationPage, ConversationSummary, Match
 from app.storage.database import Database, Row
+from app.storage.words import marked_pieces, match_expression
 
 MAX_LIMIT = 200
 
-_PAGE = """
+_ALL = """
 WITH RECURSIVE page AS MATERIALIZED (
-  SELECT block_id, head, title, created_at, updated_at, pinned FROM conversations
+  SELECT block_id, head, title, created_at, updated_at, pinned, archived, NULL AS found FROM conversations
   WHERE head IS NOT NULL
+    AND (:archived IS NULL OR archived = :archived)
     AND (pinned, updated_at, block_id) < (:pinned, :updated_at, :block_id)
-    AND (:query = '' OR instr(folded(title), :query) > 0 OR EXISTS (
-      SELECT 1 FROM messages
-      WHERE messages.block_id = conversations.block_id AND instr(folded(messages.text), :query) > 0))
   ORDER BY pinned DESC, updated_at DESC, block_id DESC
   LIMIT :limit
 ),
+snippets (number, snippet) AS (SELECT NULL, NULL),
+"""
+
+_MATCHING = """
+WITH RECURSIVE hits (number) AS MATERIALIZED (SELECT rowid FROM search WHERE search MATCH :words),
+blocks (block_id) AS MATERIALIZED (
+  SELECT messages.block_id FROM hits JOIN messages ON messages.row = hits.number
+  UNION
+  SELECT conversations.block_id FROM hits JOIN conversations ON conversations.number = hits.number
+),
+page AS MATERIALIZED (
+  SELECT block_id, head, title, created_at, updated_at, pinned, archived, coalesce(
+    (
+      WITH RECURSIVE branch (row, parent) AS (
+        SELECT row, parent FROM messages WHERE row = conversations.head
+        UNION ALL
+        SELECT messages.row, messages.parent FROM branch JOIN messages ON messages.row = branch.parent
+      )
+      SELECT max(row) FROM branch WHERE row IN hits
+    ),
+    (SELECT number FROM hits WHERE number = conversations.number)
+  ) AS found
+  FROM conversations
+  WHERE head IS NOT NULL
+    AND (:archived IS NULL OR archived = :archived)
+    AND (pinned, updated_at, block_id) < (:pinned, :updated_at, :block_id)
+    AND +block_id IN blocks -- the plus: go through the list in its order, which ends early
+    AND found IS NOT NULL
+  ORDER BY pinned DESC, updated_at DESC, block_id DESC
+  LIMIT :limit
+),
+snippets (number, snippet) AS MATERIALIZED (
+  SELECT rowid, snippet(search, 0, :mark, :mark, '…', 24) FROM search
+  WHERE search MATCH :words AND +rowid IN (SELECT found FROM page) -- the plus: search once, not once for each
+),
+"""
+
+_PAGE = """
 branch (block_id, parent, status) AS (
   SELECT page.block_id, messages.parent, messages.status FROM page JOIN messages ON messages.row = page.head
   UNION ALL
@@ -33,9 +72,13 @@ branch (block_id, parent, status) AS (
 counted AS MATERIALIZED (
   SELECT block_id, count(*) AS message_count FROM branch WHERE status <> 'streaming' GROUP BY block_id
 )
-SELECT page.block_id, title, created_at, updated_at, pinned, coalesce(message_count, 0)
-FROM page LEFT JOIN counted ON counted.block_id = page.block_id
-ORDER BY pinned DESC, updated_at DESC, page.block_id DESC
+SELECT page.block_id, title, page.created_at, page.updated_at, pinned, archived, coalesce(message_count, 0),
+  messages.id, snippet
+FROM page
+LEFT JOIN counted ON counted.block_id = page.block_id
+LEFT JOIN messages ON messages.row = page.found
+LEFT JOIN snippets ON snippets.number = page.found
+ORDER BY pinned DESC, page.updated_at DESC, page.block_id DESC
 """
 
 _CURSOR = re.compile(r"([01]) (\S{1,40}) (.{1,512})", re.DOTALL)
@@ -43,27 +86,44 @@ _CURSOR = re.compile(r"([01]) (\S{1,40}) (.{1,512})", re.DOTALL)
 _BEFORE_ALL = (2, "", "")
 
 
-async def read_page(database: Database, *, query: str, cursor: str | None, limit: int) -> ConversationPage:
+async def read_page(
+    database: Database, *, query: str, cursor: str | None, limit: int, archived: bool | None
+) -> ConversationPage:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidRequest(f"`limit` must be from 1 to {MAX_LIMIT}.", param="limit")
     pinned, updated_at, block_id = _read_cursor(cursor) if cursor is not None else _BEFORE_ALL
+    words = match_expression(query)
+    if query.strip() and not words:
+        return ConversationPage((), None)
+    mark = f"<{secrets.token_hex(8)}>"  # nobody can have said it
     rows = await database.read(
-        _PAGE,
+        (_MATCHING if words else _ALL) + _PAGE,
         {
-            "query": query.strip().casefold(),
+            "words": words,
+            "mark": mark,
+            "archived": archived,
             "pinned": pinned,
             "updated_at": updated_at,
             "block_id": block_id,
             "limit": limit + 1,
         },
     )
-    items = tuple(_summary(row) for row in rows[:limit])
+    items = tuple(_summary(row, mark) for row in rows[:limit])
     return ConversationPage(items, _cursor(items[-1]) if len(rows) > limit else None)
 
 
-def _summary(row: Row) -> ConversationSummary:
-    block_id, title, created_at, updated_at, pinned, message_count = row
-    return ConversationSummary(block_id, title, created_at, updated_at, message_count, bool(pinned))
+def _summary(row: Row, mark: str) -> ConversationSummary:
+    block_id, title, created_at, updated_at, pinned, archived, message_count, message_id, snippet = row
+    return ConversationSummary(
+        block_id,
+        title,
+        created_at,
+        updated_at,
+        message_count,
+        pinned=bool(pinned),
+        archived=bool(archived),
+        match=Match(message_id, tuple(marked_pieces(snippet, mark))) if snippet is not None else None,
+    )
 
 
 def _cursor(last: ConversationSummary) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiosqlite import Connection
 
+from app.core.errors import NotFound
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, Conversation
 from app.storage.database import Row
@@ -39,6 +40,10 @@ class Block:
     def pinned(self) -> bool:
         return self.metadata.get("pinned") is True
 
+    @property
+    def archived(self) -> bool:
+        return self.metadata.get("archived") is True
+
 
 async def read_block(connection: Connection, block_id: str) -> Block | None:
     for row in await connection.execute_fetchall(
@@ -51,17 +56,26 @@ async def read_block(connection: Connection, block_id: str) -> Block | None:
     return None
 
 
+async def read_conversation(connection: Connection, block_id: str) -> Block:
+    """Raises NotFound where there is none, or metadata only."""
+    block = await read_block(connection, block_id)
+    if block is None or block.head is None:
+        raise NotFound("There is no such conversation.")
+    return block
+
+
 async def write_block(connection: Connection, block: Block) -> None:
     await connection.execute_fetchall(
         """
         INSERT INTO conversations
-          (block_id, head, version, title, automatic_title, pinned, metadata, created_at, updated_at)
+          (block_id, head, version, title, automatic_title, pinned, archived, metadata, created_at, updated_at, number)
         VALUES
-          (:block_id, :head, :version, :title, :automatic_title, :pinned, :metadata, :created_at, :updated_at)
+          (:block_id, :head, :version, :title, :automatic_title, :pinned, :archived, :metadata, :created_at,
+           :updated_at, (SELECT coalesce(min(number), 0) - 1 FROM conversations))
         ON CONFLICT (block_id) DO UPDATE SET
           head = excluded.head, version = excluded.version, title = excluded.title,
-          automatic_title = excluded.automatic_title, pinned = excluded.pinned, metadata = excluded.metadata,
-          created_at = excluded.created_at, updated_at = excluded.updated_at
+          automatic_title = excluded.automatic_title, pinned = excluded.pinned, archived = excluded.archived,
+          metadata = excluded.metadata, created_at = excluded.created_at, updated_at = excluded.updated_at
         """,
         {
             "block_id": block.block_id,
@@ -70,6 +84,7 @@ async def write_block(connection: Connection, block: Block) -> None:
             "title": storable(block.title),
             "automatic_title": block.automatic_title,
             "pinned": block.pinned,
+            "archived": block.archived,
             "metadata": json.dumps(block.metadata),
             "created_at": block.created_at,
             "updated_at": block.updated_at,
@@ -83,12 +98,16 @@ async def read_tree(connection: Connection, block: Block) -> Tree:
         " WHERE block_id = :block_id ORDER BY row",
         {"block_id": block.block_id},
     )
-    [(next_row,)] = await connection.execute_fetchall("SELECT coalesce(max(row), 0) + 1 FROM messages")
     nodes = (
         Node(row, message_id, parent, role, fingerprint, ours=origin == "server", status=status)
         for row, message_id, parent, role, fingerprint, origin, status in rows
     )
-    return Tree(nodes, block.head, next_row)
+    return Tree(nodes, block.head, await read_next_row(connection))
+
+
+async def read_next_row(connection: Connection) -> int:
+    [(row,)] = await connection.execute_fetchall("SELECT coalesce(max(row), 0) + 1 FROM messages")
+    return int(row)
 
 
 async def write_tree(connection: Connection, block_id: str, tree: Tree, now: str) -> None:

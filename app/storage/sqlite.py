@@ -15,16 +15,20 @@ from typing import Any
 
 from aiosqlite import Connection
 
-from app.core.errors import VersionConflict
+from app.core.errors import AlreadyExists, InvalidRequest, NotFound, VersionConflict
 from app.core.fold import merge_metadata
 from app.core.messages import UIMessage
-from app.core.ports import AnswerStatus, Conversation, ConversationPage, Placement
+from app.core.ports import AnswerStatus, Branch, Conversation, ConversationPage, Dates, Placement
+from app.storage.branches import ALTERNATIVES, copy_messages, read_branch, read_handle, to_branches
 from app.storage.database import Database, Row, open_database
 from app.storage.listing import read_page
+from app.storage.references import read_file_ids
 from app.storage.rows import (
     LOAD,
     Block,
     read_block,
+    read_conversation,
+    read_next_row,
     read_tree,
     title_of,
     to_conversation,
@@ -77,6 +81,7 @@ class SqliteStore:
         *,
         placement: Placement,
         if_version: int | None = None,
+        dates: Dates | None = None,
     ) -> Conversation:
         """As the port says. An empty list changes nothing; the version of what does not exist is 0."""
         drafts = [to_draft(message) for message in messages]
@@ -92,10 +97,12 @@ class SqliteStore:
             if drafts:
                 (tree.branch if placement == "branch" else tree.merge)(drafts)
             if tree.changed:
+                began = min(dates.created_at, now) if dates is not None else now
+                last_changed = min(dates.updated_at, now) if dates is not None and not block.version else now
                 changed = replace(
                     block,
-                    created_at=block.created_at if block.version else now,
-                    updated_at=now,
+                    created_at=block.created_at if block.version else began,
+                    updated_at=last_changed,
                     head=tree.head,
                     version=block.version + 1,
                     automatic_title=block.automatic_title or title_of(drafts),
@@ -138,14 +145,70 @@ class SqliteStore:
             await connection.execute_fetchall(
                 "DELETE FROM conversations WHERE block_id = :block_id", {"block_id": block_id}
             )
+            # The index only notes that its words are gone; this writes it anew without them.
+            await connection.execute_fetchall("INSERT INTO search (search) VALUES ('optimize')")
             return block is not None and block.head is not None
 
         existed = await self._database.write(delete)
         await self._database.checkpoint()
         return existed
 
-    async def page(self, *, query: str = "", cursor: str | None = None, limit: int = 50) -> ConversationPage:
-        return await read_page(self._database, query=query, cursor=cursor, limit=limit)
+    async def file_ids(self, block_id: str | None = None) -> frozenset[str]:
+        return await read_file_ids(self._database, block_id)
+
+    async def branches(self, block_id: str) -> Sequence[Sequence[Branch]]:
+        rows = await self._database.read(ALTERNATIVES, {"block_id": block_id})
+        if not rows:
+            raise NotFound("There is no such conversation.")
+        return to_branches(rows)
+
+    async def choose(self, block_id: str, branch: str) -> Conversation:
+        """As the port says. It is a change of the conversation, but does not make it the newest."""
+
+        async def choose(connection: Connection) -> Sequence[Row]:
+            block = await read_conversation(connection, block_id)
+            tree = await read_tree(connection, block)
+            row = read_handle(branch)
+            if row is None or not tree.choose(row):
+                raise NotFound("This conversation has no such branch. List its branches again.")
+            if tree.changed:
+                await write_block(connection, replace(block, head=tree.head, version=block.version + 1))
+            return list(await connection.execute_fetchall(LOAD, {"block_id": block_id}))
+
+        return _loaded(block_id, await self._database.write(choose))
+
+    async def fork(self, block_id: str, new_block_id: str, *, until: str | None = None) -> Conversation:
+        """As the port says. What was set for the new block before holds."""
+        now = self._now()
+
+        async def fork(connection: Connection) -> Sequence[Row]:
+            block = await read_conversation(connection, block_id)
+            new = await read_block(connection, new_block_id) or Block(new_block_id, now, now)
+            if new.head is not None:
+                raise AlreadyExists("There is a conversation with this id already. Choose another id, or leave it out.")
+            sources = await read_branch(connection, block.head, until)
+            if not sources:
+                raise InvalidRequest("This conversation has no message with that id.", param="messageId")
+            first = await read_next_row(connection)
+            copy = replace(
+                new,
+                created_at=now,
+                updated_at=now,
+                head=first + len(sources) - 1,
+                version=1,
+                automatic_title=f"{block.title} (copy)",
+                metadata={**_model_settings(block), **new.metadata},
+            )
+            await write_block(connection, copy)
+            await copy_messages(connection, sources, new_block_id, first)
+            return list(await connection.execute_fetchall(LOAD, {"block_id": new_block_id}))
+
+        return _loaded(new_block_id, await self._database.write(fork))
+
+    async def page(
+        self, *, query: str = "", cursor: str | None = None, limit: int = 50, archived: bool | None = False
+    ) -> ConversationPage:
+        return await read_page(self._database, query=query, cursor=cursor, limit=limit, archived=archived)
 
     async def block(self, block_id: str) -> Mapping[str, Any]:
         rows = await self._database.read(
@@ -172,6 +235,16 @@ class SqliteStore:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def _model_settings(block: Block) -> Mapping[str, Any]:
+    return {key: value for key, value in block.metadata.items() if key.startswith("ai:")}
+
+
+def _loaded(block_id: str, rows: Sequence[Row]) -> Conversation:
+    conversation = to_conversation(block_id, rows)
+    assert conversation is not None, "it was there in the same transaction"
+    return conversation
+
+
 async def open_store(path: Path, *, now: Callable[[], datetime], busy_timeout: float = 4.0) -> SqliteStore:
     """Open the file, made if need be. Answers that a crash cut off are marked as interrupted.
 
@@ -183,7 +256,7 @@ async def open_store(path: Path, *, now: Callable[[], datetime], busy_timeout: f
     Raises:
         StorageUnavailable: the file cannot be opened, or a newer version has written it.
     """
-    store = SqliteStore(await open_database(path, busy_timeout), now)
+    store = SqliteStore(await open_database(path, busy_timeout, now), now)
     try:
         await store.mark_interrupted()
     except BaseException:

@@ -132,6 +132,20 @@ class Tree:
             return self._add(parents[-1].row, draft)
         return self._insert(max(active) if active else self.head, draft)
 
+    def choose(self, row: int) -> bool:
+        """Make `row` active, and below it what leads to the newest leaf. False where there is no such row."""
+        if row not in self._nodes:
+            return False
+        if row not in self._follower:
+            followers: dict[int | None, list[int]] = {}
+            for node in self._nodes.values():
+                followers.setdefault(node.parent, []).append(node.row)
+            below = [row]
+            for each in below:
+                below += followers.get(each, [])
+            self.head = max(each for each in below if each not in followers)
+        return True
+
     def _beginning(self, drafts: Sequence[Draft]) -> int | None:
         """The row below which a list begins: where its first message stands, unless what stands above comes later."""
         first = self._versions.get(drafts[0].id)

@@ -1,7 +1,7 @@
 """The stream log of one process: the events of each run in a list, its readers at positions in it.
 
 A reader is a position, nothing more: a slow one costs no memory, holds up nobody and misses nothing. What piled up
-while it was away comes to it in one batch, which is what keeps a token cheap under load.
+while it was away comes to it in few batches, which is what keeps a token cheap under load.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from app.core.events import StreamEvent
+
+MOST_EVENTS = 100
+"""In one batch, which is what a reader holds that asks for it and then takes nothing."""
 
 
 @dataclass(slots=True)
@@ -49,23 +52,23 @@ class MemoryStreamLog:
         log.wake()
         asyncio.get_running_loop().call_later(self._keep_seconds, self._logs.pop, run_id, None)
 
-    def read(self, run_id: str, after: int = 0) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        # Looked up now, not at the first `anext`: by then the log might be gone.
-        return _tail(self._logs.get(run_id), after)
+    def read(self, run_id: str) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        return _tail(self._logs.get(run_id))
 
     def readers(self, run_id: str) -> int:
         log = self._logs.get(run_id)
         return log.readers if log is not None else 0
 
 
-async def _tail(log: _Log | None, position: int) -> AsyncGenerator[Sequence[StreamEvent], None]:
+async def _tail(log: _Log | None) -> AsyncGenerator[Sequence[StreamEvent], None]:
     if log is None:
         return
+    position = 0
     log.readers += 1
     try:
         while True:
             if position < len(log.events):
-                batch = log.events[position:]
+                batch = log.events[position : position + MOST_EVENTS]
                 position += len(batch)
                 yield batch
             elif log.closed:

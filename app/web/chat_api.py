@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, unquote
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,28 +37,34 @@ async def post_chat(request: Request[State]) -> Response:
 
 async def get_stream(request: Request[State]) -> Response:
     """Re-attach to the running turn: everything from `start` on, then live. Nothing running is no error."""
-    deps = deps_of(request)
+    return await _attach(request, request.query_params, is_v4=False)
+
+
+async def get_stream_by_query(request: Request[State]) -> Response:
+    """The same for SDKs that put the path, or SDK 4 that puts a `chatId`, behind the query the app wrote."""
     query, is_v4 = _resume_query(request.url.query)
-    parameters = parse_qs(query)
-    protocol = protocol_of(request) or next(iter(parameters.get("protocol", ())), None)
-    sdk = sdk_of(request) or next(iter(parameters.get("sdk", ())), None)
-    encoder = choose_encoder(protocol, sdk, is_v4=is_v4)
+    return await _attach(request, QueryParams(query), is_v4=is_v4)
+
+
+async def _attach(request: Request[State], query: QueryParams, *, is_v4: bool) -> Response:
+    deps = deps_of(request)
+    encoder = choose_encoder(protocol_of(request, query), sdk_of(request, query), is_v4=is_v4)
     run = deps.runs.running(block_id_of(request))
-    if run is None:
-        if not is_v4:
-            return Response(status_code=204)
-        return Response(media_type=encoder.media_type, headers=encoder.headers)  # SDK 4 takes a 204 for an error
-    return await stream_run(request, deps.runs.replay(run), encoder)
+    if run is not None and request.method != "HEAD":
+        return await stream_run(request, deps.runs.replay(run), encoder)
+    if is_v4:  # SDK 4 takes a 204 for an error
+        return Response(media_type=encoder.media_type, headers=encoder.headers)
+    return Response(status_code=204)
 
 
 async def post_stop(request: Request[State]) -> Response:
-    return JSONAnswer({"stopped": await deps_of(request).runs.stop(block_id_of(request))})
+    return JSONAnswer({"stopped": await deps_of(request).turns.stop(block_id_of(request))})
 
 
 def _resume_query(raw: str) -> tuple[str, bool]:
     """The query the app wrote, without what its SDK appended, and whether that SDK is 4."""
     if (path := _PATH_IN_QUERY.fullmatch(raw)) is not None:
-        return unquote(path["query"]), False
+        return path["query"], False
     if (chat := _CHAT_ID_IN_QUERY.fullmatch(raw)) is not None:
         return chat["query"], True
     return raw, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from app.core.errors import InvalidRequest, NotFound
 from app.core.ports import Conversation, ConversationSummary
 from app.web.body import read_object
 from app.web.deps import State
+from app.web.files_api import with_usable_addresses
 from app.web.pages import conversation_list_html, transcript_html
 from app.web.requests import block_id_of, deps_of, if_match_of, sdk_of, wants_html
 from app.web.responses import JSONAnswer
@@ -22,9 +24,7 @@ async def get_conversation(request: Request[State]) -> Response:
     conversation = await deps_of(request).store.load(block_id_of(request))
     if conversation is None:
         raise NotFound("There is no such conversation.")
-    if wants_html(request):
-        return transcript_html(request, conversation)
-    return _answer(conversation, for_v4=(sdk_of(request) or "").split(".")[0] == "4")
+    return conversation_response(request, conversation)
 
 
 async def post_conversation(request: Request[State]) -> Response:
@@ -37,9 +37,11 @@ async def post_conversation(request: Request[State]) -> Response:
     deps = deps_of(request)
     messages, _ = read_messages(raw, "messages", deps.new_id)
     if_version = if_match_of(request)
-    conversation = await deps.store.save(
-        block_id, messages, placement="merge" if if_version is None else "branch", if_version=if_version
-    )
+    received = await deps.attachments.receive(deps.runs.settled(block_id, messages))
+    async with deps.attachments.kept(received.messages, received.contents):
+        conversation = await deps.store.save(
+            block_id, received.messages, placement="merge" if if_version is None else "branch", if_version=if_version
+        )
     return JSONAnswer(
         {"id": block_id, "version": conversation.version, "messageCount": len(conversation.messages)},
         headers={"etag": _etag(conversation)},
@@ -49,8 +51,9 @@ async def post_conversation(request: Request[State]) -> Response:
 async def delete_conversation(request: Request[State]) -> Response:
     deps = deps_of(request)
     block_id = block_id_of(request)
-    await deps.runs.stop(block_id)
-    if not await deps.store.delete(block_id):
+    await deps.turns.stop(block_id)
+    deps.runs.forget(block_id)
+    if not await deps.attachments.delete_conversation(block_id):
         raise NotFound("There is no such conversation.")
     return Response(status_code=200 if wants_html(request) else 204)  # htmx swaps nothing on a 204
 
@@ -58,7 +61,10 @@ async def delete_conversation(request: Request[State]) -> Response:
 async def list_conversations(request: Request[State]) -> Response:
     parameters = request.query_params
     page = await deps_of(request).store.page(
-        query=parameters.get("q", "")[:200], cursor=parameters.get("cursor"), limit=_limit(parameters.get("limit"))
+        query=parameters.get("q", "")[:200],
+        cursor=parameters.get("cursor"),
+        limit=_limit(parameters.get("limit")),
+        archived=_archived(parameters.get("archived")),
     )
     if wants_html(request):
         return conversation_list_html(request, page)
@@ -66,6 +72,14 @@ async def list_conversations(request: Request[State]) -> Response:
     if page.next_cursor is not None:
         value["nextCursor"] = page.next_cursor
     return JSONAnswer(value)
+
+
+def conversation_response(request: Request[State], conversation: Conversation) -> Response:
+    """As whoever asks can show it: the htmx page, SDK 4, every other program."""
+    if wants_html(request):
+        return transcript_html(request, conversation)
+    messages = with_usable_addresses(request, conversation.messages)
+    return _answer(replace(conversation, messages=messages), for_v4=(sdk_of(request) or "").split(".")[0] == "4")
 
 
 def _answer(conversation: Conversation, *, for_v4: bool) -> Response:
@@ -86,14 +100,27 @@ def _etag(conversation: Conversation) -> str:
 
 
 def _summary(item: ConversationSummary) -> dict[str, Any]:
-    return {
+    value: dict[str, Any] = {
         "id": item.block_id,
         "title": item.title,
         "createdAt": item.created_at,
         "updatedAt": item.updated_at,
         "messageCount": item.message_count,
         "pinned": item.pinned,
+        "archived": item.archived,
     }
+    if item.match is not None:
+        value["match"] = {"snippet": item.match.snippet}
+        if item.match.message_id is not None:
+            value["match"]["messageId"] = item.match.message_id
+    return value
+
+
+def _archived(value: str | None) -> bool | None:
+    known = {None: False, "false": False, "true": True, "all": None}
+    if value not in known:
+        raise InvalidRequest("`archived` must be true, false or all.", param="archived")
+    return known[value]
 
 
 def _limit(value: str | None) -> int:

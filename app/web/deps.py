@@ -8,10 +8,11 @@ from typing import TypedDict
 
 from jinja2 import Environment
 
+from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.turns import Turns
 from app.core.model import Configuration
-from app.core.ports import ConversationStore
+from app.core.ports import ConversationStore, Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class Deps:
     turns: Turns
     runs: LiveRuns
     store: ConversationStore
+    files: Files
+    attachments: Attachments
+    public_url: str | None
+    """The origin under which people reach the server, where a proxy stands before it."""
     configuration: Callable[[], Configuration]
     """The configuration as it is now; a changed file replaces it."""
     templates: Environment

@@ -61,8 +61,8 @@ class Refusal(AppError):
 
 
 def is_api(path: str) -> bool:
-    """Whether programs are the callers here; everything else is for browsers."""
-    return path.startswith(("/api/", "/v1/")) or path in ("/api", "/v1")
+    """Whether programs are the callers here, or pages of a listed origin; everything else is for our own pages."""
+    return path.startswith(("/api/", "/v1/", "/files/")) or path in ("/api", "/v1")
 
 
 def header_of(scope: Scope, name: bytes) -> str:
@@ -77,7 +77,7 @@ def error_response(scope: Scope, error: AppError) -> Response:
         headers["retry-after"] = str(max(1, ceil(error.retry_after)))
     path = scope["path"]
     if "application/json" not in header_of(scope, b"accept"):
-        if scope["method"] == "POST" and path.startswith("/api/ai/chat/"):
+        if path.startswith("/api/ai/chat/") and (scope["method"] == "POST" or path.endswith("/stream")):
             # useChat shows the body of a failed request to the user as it is
             headers["x-palaver-error-code"] = error.code
             return PlainTextResponse(error.message, error.status, headers)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,16 +21,25 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.chat.live import Run
 from app.chat.presets import check_block_changes
-from app.core.errors import AppError, InvalidRequest
-from app.core.events import StreamEvent
-from app.core.messages import TextPart, UIMessage
+from app.core.errors import AppError, InvalidRequest, NotFound, RunInProgress
+from app.core.files import IMAGE_TYPES
+from app.core.messages import FilePart, TextPart, UIMessage
 from app.core.model import Preset, TurnRequest
 from app.core.ports import Conversation, ConversationPage
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
-from app.web.streaming import stream_response
-from app.wire.html import HtmlEncoder, describe_ending, element_id, pretty_json
+from app.web.streaming import next_batch, stream_response
+from app.wire.html import HtmlEncoder
 from app.wire.markdown import render
+from app.wire.transcript import (
+    Place,
+    describe_ending,
+    element_id,
+    places_of,
+    pretty_json,
+    render_transcript,
+    shown_parts,
+)
 
 LISTED = 40
 """Conversations in the sidebar before "Show more"."""
@@ -40,6 +49,7 @@ _REST = 4
 """Between two messages a stream also rests this many times what the last one cost to render."""
 
 _MESSAGE_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_OWN_FILE = re.compile(r"/files/[0-9a-f]{64}")
 _INLINE_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+", re.ASCII)
 
 
@@ -64,10 +74,13 @@ def create_templates(folder: Path, static_folder: Path) -> Environment:
         element_id=element_id,
         ending=describe_ending,
         pretty_json=pretty_json,
+        shown=shown_parts,
         preset_title=preset_title,
         preset_model=preset_model,
     )
     environment.tests["inline_image"] = lambda url: _INLINE_IMAGE.fullmatch(url) is not None
+    environment.tests["own_file"] = lambda url: _OWN_FILE.fullmatch(url) is not None
+    environment.tests["image_type"] = lambda media_type: media_type.lower() in IMAGE_TYPES
     return environment
 
 
@@ -87,44 +100,60 @@ async def get_home(request: Request[State]) -> Response:
 
 
 async def get_conversation_page(request: Request[State]) -> Response:
-    return await _page(request, block_id_of(request))
+    """`?edit=` names a question that the composer shall hold, to be asked differently."""
+    return await _page(request, block_id_of(request), editing=request.query_params.get("edit"))
 
 
 async def post_turn(request: Request[State]) -> Response:
-    """A turn: for htmx a stream of fragments, for a plain form the page with the whole answer."""
+    """A turn, or another branch: for htmx a stream of fragments, for a plain form the page that it leads to."""
     deps = deps_of(request)
     block_id = block_id_of(request)
     live = "hx-request" in request.headers
     if live and "last-event-id" in request.headers:
         return await _attach(deps, block_id)  # htmx lost the connection and sends the same request again
-    form = await _read_form(request)
+    fields = await _read_fields(request)
+    running = deps.runs.running(block_id)
+    if live and running is not None and running.message_id == fields.get("continue"):
+        return await _attach(deps, block_id)  # asked for in another tab too
     try:
-        await _keep_preset(deps, block_id, form.preset)
-        run = await deps.turns.begin(block_id, form.turn)
+        if (branch := fields.get("branch")) is not None:
+            conversation = await _choose(deps, block_id, branch)
+            return _stream_whole(deps, conversation) if live else _redirect(block_id)
+        turn, question = await _turn(deps, block_id, fields)
+        behind = await _is_behind(deps, block_id, fields.get("after"))
+        await _keep_preset(deps, block_id, fields.get("preset", ""))
+        run = await deps.turns.begin(block_id, turn)
     except AppError as error:
         if live:
             raise
-        page = await _page(request, block_id, notice=error.message, text=form.text)
+        page = await _page(
+            request, block_id, notice=error.message, text=fields.get("text", ""), editing=fields.get("edit")
+        )
         page.status_code = error.status
         return page
-    events = deps.runs.read(run)
     if live:
-        encoder = HtmlEncoder(deps.templates, run.message_id)
-        return stream_response(_fragments(deps, run, events, encoder, form.question), encoder)
-    async with aclosing(events):
+        return _stream(deps, run, question=question, whole=behind)
+    async with aclosing(deps.runs.read(run)) as events:
         async for _ in events:
             pass
-    return RedirectResponse(f"/c/{block_id}", status_code=303)
+    return _redirect(block_id)
 
 
 async def get_turn_stream(request: Request[State]) -> Response:
-    """Attach to the running turn again, after a reload or a lost connection."""
-    return await _attach(deps_of(request), block_id_of(request))
+    """Attach to the running turn again, after a reload or a lost connection. With `?after=`, the last message that a
+    tab shows: whatever another one has brought since.
+    """
+    deps = deps_of(request)
+    block_id = block_id_of(request)
+    if (after := request.query_params.get("after")) is None:
+        return await _attach(deps, block_id)
+    if not await _is_behind(deps, block_id, after) and deps.runs.running(block_id) is None:
+        return Response(status_code=204)
+    return await _attach(deps, block_id, whole=True)
 
 
 def transcript_html(request: Request[State], conversation: Conversation) -> HTMLResponse:
-    template = deps_of(request).templates.get_template("transcript.html")
-    return HTMLResponse(template.render(messages=conversation.messages, answer_id=None))
+    return HTMLResponse(render_transcript(deps_of(request).templates, conversation.messages, {}))
 
 
 def conversation_list_html(request: Request[State], page: ConversationPage) -> HTMLResponse:
@@ -133,30 +162,64 @@ def conversation_list_html(request: Request[State], page: ConversationPage) -> H
 
 
 async def _page(
-    request: Request[State], block_id: str, *, chosen: str | None = None, notice: str = "", text: str = ""
+    request: Request[State],
+    block_id: str,
+    *,
+    chosen: str | None = None,
+    notice: str = "",
+    text: str = "",
+    editing: str | None = None,
 ) -> Response:
     deps = deps_of(request)
-    # In this order: a run that ends in between has its answer in the conversation.
-    run = deps.runs.running(block_id)
-    conversation = await deps.store.load(block_id)
-    messages = conversation.messages if conversation is not None else ()
-    if run is not None and any(message.id == run.message_id for message in messages):
-        run = None
+    run, messages, title = await _present(deps, block_id)
+    edited = next((message for message in messages if message.id == editing and message.role == "user"), None)
     values = {
         "block_id": block_id,
-        "title": conversation.title if conversation is not None else "",
+        "title": title,
         "messages": messages,
+        "places": await _places(deps, block_id),
         "answer_id": run.message_id if run is not None else None,
+        "base": run.base if run is not None else None,
+        "growing": None,
         "message_id": deps.new_id(),
+        "edited": edited,
         "presets": deps.configuration().presets,
         "chosen": chosen or await _chosen_preset(deps, block_id),
         "page": await deps.store.page(limit=LISTED),
         "current": block_id,
         "notice": notice,
-        "text": text,
+        "text": text or (edited.text if edited is not None else ""),
     }
     template = deps.templates.get_template("chat.html")
     return HTMLResponse(await asyncio.to_thread(template.render, values))  # long answers take their time
+
+
+async def _present(deps: Deps, block_id: str) -> tuple[Run | None, Sequence[UIMessage], str]:
+    """The running turn, the messages without its answer, and the title, all of one moment."""
+    while True:
+        run = deps.runs.running(block_id)
+        conversation = await deps.store.load(block_id)
+        if deps.runs.running(block_id) is run:
+            break
+    if conversation is None:
+        return run, (), ""
+    messages = [message for message in conversation.messages if run is None or message.id != run.message_id]
+    return run, messages, conversation.title
+
+
+async def _is_behind(deps: Deps, block_id: str, after: str | None) -> bool:
+    """Whether a page that shows all up to the message `after` lacks something. One that does not say lacks nothing."""
+    if after is None:
+        return False
+    _, messages, _ = await _present(deps, block_id)
+    return after != (messages[-1].id if messages else "")
+
+
+async def _places(deps: Deps, block_id: str) -> Mapping[str, Place]:
+    try:
+        return places_of(await deps.store.branches(block_id))
+    except NotFound:  # a new chat, or one that was deleted meanwhile
+        return {}
 
 
 async def _chosen_preset(deps: Deps, block_id: str) -> str:
@@ -171,72 +234,109 @@ async def _keep_preset(deps: Deps, block_id: str, preset: str) -> None:
     await deps.store.patch_block(block_id, check_block_changes(deps.configuration(), {"ai:preset": preset}))
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    text: str
-    preset: str
-    turn: TurnRequest
-    question: UIMessage | None
-    """The message that the page does not show yet; None where an answer is made anew."""
-
-
-async def _read_form(request: Request[State]) -> _Form:
-    """The fields `text` or `starter`, `preset`, `message_id`; or `regenerate`: the answer to make anew, empty for the
-    one that the last message never got.
+async def _read_fields(request: Request[State]) -> Mapping[str, str]:
+    """`text` or `starter` with `message_id`, or with `edit`: the question to ask differently. Or one of `regenerate`:
+    the answer to make anew, empty for the one that the last message never got; `continue`: the answer to go on with;
+    `branch`: the one to show. And `preset`.
     """
     async with request.form(max_files=0, max_fields=20) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
     if any("\0" in value for value in fields.values()):
         raise InvalidRequest("The form holds a NUL character, which cannot be stored.")
-    message_id = fields.get("message_id") or deps_of(request).new_id()
-    if _MESSAGE_ID.fullmatch(message_id) is None:
+    fields["message_id"] = fields.get("message_id") or deps_of(request).new_id()
+    if _MESSAGE_ID.fullmatch(fields["message_id"]) is None:
         raise InvalidRequest("`message_id` must be 1 to 64 letters, digits, `_` or `-`.", param="message_id")
-    text = (fields.get("starter") or fields.get("text", "")).replace("\r\n", "\n").strip("\n").rstrip()
-    preset = fields.get("preset", "")
+    if len(fields.get("continue", "x")) not in range(1, 257):
+        raise InvalidRequest("`continue` must be the id of an answer.", param="continue")
+    return fields
+
+
+async def _turn(deps: Deps, block_id: str, fields: Mapping[str, str]) -> tuple[TurnRequest, UIMessage | None]:
+    """What the form asks for, and the question that it brings."""
     if (answer_id := fields.get("regenerate")) is not None:
-        again = TurnRequest((), message_only=True, trigger="regenerate-message", message_id=answer_id or None)
-        return _Form(text, preset, again, None)
-    question = UIMessage(id=message_id, role="user", parts=(TextPart(type="text", text=text),))
-    return _Form(text, preset, TurnRequest((question,), message_only=True), question)
+        return TurnRequest((), message_only=True, trigger="regenerate-message", message_id=answer_id or None), None
+    if (answer_id := fields.get("continue")) is not None:
+        return TurnRequest((UIMessage(id=answer_id, role="assistant", parts=()),), message_only=True), None
+    text = (fields.get("starter") or fields.get("text", "")).replace("\r\n", "\n").strip("\n").rstrip()
+    said = TextPart(type="text", text=text)
+    if (edited_id := fields.get("edit")) is None:
+        question = UIMessage(id=fields["message_id"], role="user", parts=(said,))
+    else:
+        _, messages, _ = await _present(deps, block_id)
+        edited = next((message for message in messages if message.id == edited_id and message.role == "user"), None)
+        if edited is None:
+            raise InvalidRequest("This conversation has no question with that id.", param="edit")
+        files = [part for part in edited.parts if isinstance(part, FilePart)]
+        question = UIMessage(id=edited.id, role="user", parts=(*files, said))
+    return TurnRequest((question,), message_only=True), question
 
 
-async def _attach(deps: Deps, block_id: str) -> Response:
+async def _choose(deps: Deps, block_id: str, branch: str) -> Conversation:
+    if deps.runs.running(block_id) is not None:
+        raise RunInProgress("An answer is still being written in this conversation. Stop it or wait for its end.")
+    return await deps.store.choose(block_id, branch)
+
+
+async def _attach(deps: Deps, block_id: str, *, whole: bool = False) -> Response:
     run = deps.runs.running(block_id)
     if run is not None:
-        encoder = HtmlEncoder(deps.templates, run.message_id, timed=False)
-        return stream_response(_fragments(deps, run, deps.runs.replay(run), encoder, None), encoder)
+        return _stream(deps, run, whole=whole, timed=False)
     conversation = await deps.store.load(block_id)
-    if conversation is None:
-        return Response(status_code=204)
+    return Response(status_code=204) if conversation is None else _stream_whole(deps, conversation)
+
+
+def _redirect(block_id: str) -> Response:
+    return RedirectResponse(f"/c/{block_id}", status_code=303)
+
+
+def _stream_whole(deps: Deps, conversation: Conversation) -> Response:
     encoder = HtmlEncoder(deps.templates, "")
     return stream_response(_whole(deps, conversation, encoder), encoder)
 
 
 async def _whole(deps: Deps, conversation: Conversation, encoder: HtmlEncoder) -> AsyncGenerator[bytes, None]:
-    """The run ended before the page came back: the transcript as it is stored."""
-    yield await asyncio.to_thread(encoder.transcript, conversation.messages)
+    """Nothing runs: the transcript as it is stored."""
+    places = await _places(deps, conversation.block_id)
+    yield await asyncio.to_thread(encoder.transcript, conversation.messages, places)
     yield encoder.end()
 
 
+def _stream(
+    deps: Deps, run: Run, *, question: UIMessage | None = None, whole: bool = False, timed: bool = True
+) -> Response:
+    """The run as it goes on.
+
+    Args:
+        deps: where everything is.
+        run: what the page shall show.
+        question: what the page does not show yet; None where an answer is made anew or gone on with.
+        whole: the page lacks more than the question and the answer.
+        timed: the events come as they happen.
+    """
+    encoder = HtmlEncoder(deps.templates, run.message_id, base=run.base, timed=timed)
+    return stream_response(_fragments(deps, run, encoder, question, whole=whole), encoder)
+
+
 async def _fragments(
-    deps: Deps,
-    run: Run,
-    events: AsyncGenerator[Sequence[StreamEvent], None],
-    encoder: HtmlEncoder,
-    question: UIMessage | None,
+    deps: Deps, run: Run, encoder: HtmlEncoder, question: UIMessage | None, *, whole: bool
 ) -> AsyncGenerator[bytes, None]:
-    first = asyncio.ensure_future(anext(events, []))  # attached at once: a run without readers may be replaced
+    events = deps.runs.read(run)
+    first = asyncio.ensure_future(next_batch(events))  # attached at once: a run without readers may be replaced
     try:
         page = await deps.store.page(limit=LISTED)
         titles = {item.block_id: item.title for item in page.items}
-        yield encoder.opening(
+        opening = partial(
+            encoder.opening,
+            run.user_message_id or "",
             question=question,
-            question_id=run.user_message_id or "",
+            messages=await _messages(deps, run) if whole else None,
+            places=await _places(deps, run.block_id) if question is not None or whole else {},
             title=titles.get(run.block_id) or "New chat",
             message_id=deps.new_id(),
             page=page,
             current=run.block_id,
         )
+        yield await asyncio.to_thread(opening)
         batch = await first
         while batch:
             began = time.monotonic()
@@ -244,9 +344,17 @@ async def _fragments(
             if fragments:
                 yield fragments
             await asyncio.sleep(max(FLUSH_SECONDS, _REST * (time.monotonic() - began)))
-            batch = await anext(events, [])
-        yield encoder.end()
+            batch = await next_batch(events)
+        places = await _places(deps, run.block_id)
+        yield await asyncio.to_thread(encoder.end, places.get(run.message_id))
     finally:
         first.cancel()
         await asyncio.wait([first])
         await events.aclose()
+
+
+async def _messages(deps: Deps, run: Run) -> Sequence[UIMessage]:
+    """What stands above the answer of the run."""
+    conversation = await deps.store.load(run.block_id)
+    messages = conversation.messages if conversation is not None else ()
+    return [message for message in messages if message.id != run.message_id]

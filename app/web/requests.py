@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from app.core.errors import InvalidRequest, NotFound
+from app.core.ids import is_block_id
 from app.core.values import HEADERS, Values, parse_values
 from app.web.deps import Deps, State
-
-_BLOCK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 
 def deps_of(request: Request[State]) -> Deps:
@@ -20,7 +20,7 @@ def deps_of(request: Request[State]) -> Deps:
 def block_id_of(request: Request[State]) -> str:
     """The block id in the path; one that no conversation can have is a 404 like any other unknown one."""
     block_id = str(request.path_params["block_id"])
-    if _BLOCK_ID.fullmatch(block_id) is None:
+    if not is_block_id(block_id):
         raise NotFound(
             "There is no such conversation. A block id is 1 to 128 letters, digits, `_`, `.`, `:` or `-`, "
             "beginning with a letter or digit."
@@ -38,12 +38,15 @@ def preset_of(request: Request[State]) -> str | None:
     return request.query_params.get("preset")
 
 
-def protocol_of(request: Request[State]) -> str | None:
-    return request.query_params.get("protocol") or request.headers.get("x-stream-protocol")
+def protocol_of(request: Request[State], query: QueryParams | None = None) -> str | None:
+    """`query` stands for the request's own where that one is not what the app wrote."""
+    parameters = request.query_params if query is None else query
+    return parameters.get("protocol", request.headers.get("x-stream-protocol"))
 
 
-def sdk_of(request: Request[State]) -> str | None:
-    return request.query_params.get("sdk") or request.headers.get("x-ai-sdk")
+def sdk_of(request: Request[State], query: QueryParams | None = None) -> str | None:
+    parameters = request.query_params if query is None else query
+    return parameters.get("sdk", request.headers.get("x-ai-sdk"))
 
 
 def wants_html(request: Request[State]) -> bool:

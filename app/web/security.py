@@ -32,6 +32,7 @@ from app.core.values import HEADERS as VALUE_HEADERS
 from app.web.auth import DOOR, Door
 from app.web.body import LimitedBody, drain, too_large
 from app.web.errors import REQUEST_ID, Refusal, error_response, is_api, unexpected_error
+from app.wire.text import BrokenText
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ _SINGLE_HEADERS = frozenset(
 
 _LOCAL_NAMES = (b"localhost", b"127.0.0.1", b"[::1]")
 _USUAL_PORTS = (80, 443, None)
+_REFERER = re.compile(rb"https?://[^/?#]+")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 
 _JSON = frozenset({b"application/json"})
@@ -73,7 +75,6 @@ _EVERY_ANSWER = (
     (b"x-content-type-options", b"nosniff"),
     # Not `no-referrer`: with that, browsers say `Origin: null` when our own pages post.
     (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
 )
 _EVERY_PAGE = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
@@ -140,6 +141,8 @@ class Guard:
             await self._app(scope, receive, answer)
         except ClientDisconnect:
             pass  # gone in mid body: nobody to answer
+        except BrokenText:
+            log.info("text broken off", extra={"request_id": scope[REQUEST_ID], "path": scope["path"]})
         except SendTimeoutError:
             log.info("reader dropped", extra={"request_id": scope[REQUEST_ID], "path": scope["path"]})
         except Exception as error:
@@ -160,7 +163,7 @@ class Guard:
         self._check_host(scope, headers)
         _check_framing(headers)
         _check_limits(scope)
-        origin = headers.get(b"origin")
+        origin = headers.get(b"origin") or _origin_of_picture(scope, headers)
         listed = api and origin in self._listed
         answer.cors_origin = origin if listed else None
         if method == "OPTIONS" and b"access-control-request-method" in headers:
@@ -250,6 +253,8 @@ class _Answer:
             added.extend(_EVERY_PAGE)
         if self._vary and is_api(path):
             added.append((b"vary", b"Origin"))
+        own = self.cors_origin is None
+        added.append((b"cross-origin-resource-policy", b"same-origin" if own else b"cross-origin"))
         if self.cors_origin is not None:
             added.append((b"access-control-allow-origin", self.cors_origin))
             added.append((b"access-control-expose-headers", _EXPOSED_HEADERS.encode()))
@@ -299,6 +304,12 @@ def _check_framing(headers: Headers) -> None:
     if b"upgrade" in headers:
         message = "No upgrade is offered here; send plain HTTP without `Upgrade`."
         raise Refusal(400, "upgrade_refused", message, headers={"connection": "close"})
+
+
+def _origin_of_picture(scope: Scope, headers: Headers) -> bytes | None:
+    """Whose page shows one of our files: browsers send no `Origin` for an `<img>`, and let no page choose `Referer`."""
+    match = _REFERER.match(headers.get(b"referer", b"")) if scope["path"].startswith("/files/") else None
+    return match[0] if match is not None else None
 
 
 def _check_limits(scope: Scope) -> None:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app.core.errors import RunFailed
 from app.core.events import StreamError, StreamEvent
@@ -37,7 +37,9 @@ async def stream_run(request: Request[State], events: Events, encoder: Encoder) 
     first = asyncio.ensure_future(next_batch(events))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait([first, gone], timeout=FIRST_EVENT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        # Without keep-alives there is nothing to send, so nothing is gained by committing early.
+        patience = FIRST_EVENT_SECONDS if encoder.keep_alive else None
+        await asyncio.wait([first, gone], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         if gone.done():
             first.cancel()
             await asyncio.wait([first])
@@ -58,14 +60,12 @@ async def stream_run(request: Request[State], events: Events, encoder: Encoder) 
 
 def stream_response(body: AsyncGenerator[bytes, None], encoder: Encoder) -> Response:
     """Bytes as they come, with the format's headers and keep-alives."""
-    if not encoder.keep_alive:
-        return StreamingResponse(body, media_type=encoder.media_type, headers=dict(encoder.headers))
     return EventSourceResponse(
         body,
         media_type=encoder.media_type,
         headers=dict(encoder.headers),
         sep="\n",
-        ping=KEEP_ALIVE_SECONDS,
+        ping=KEEP_ALIVE_SECONDS if encoder.keep_alive else 0,
         ping_message_factory=lambda: encoder.keep_alive,  # type: ignore[arg-type,return-value]  # bytes pass through
         send_timeout=SEND_TIMEOUT_SECONDS,
     )
@@ -75,6 +75,8 @@ async def _encoded(
     first: asyncio.Future[Sequence[StreamEvent]], events: Events, encoder: Encoder
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(events):
+        if not first.done():
+            yield encoder.keep_alive
         yield encoder.encode(await first)
         async for batch in events:
             yield encoder.encode(batch)

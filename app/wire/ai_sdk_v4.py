@@ -24,7 +24,7 @@ from app.core.events import (
     ToolOutputAvailable,
     ToolOutputError,
 )
-from app.core.messages import ReasoningPart, SourceUrlPart, StepStartPart, TextPart, ToolPart, UIMessage
+from app.core.messages import FilePart, ReasoningPart, SourceUrlPart, StepStartPart, TextPart, ToolPart, UIMessage
 from app.wire.json import dump_json
 
 _TOOL_STATES = {"partial-call": "input-streaming", "call": "input-available", "result": "output-available"}
@@ -62,13 +62,13 @@ def _part_from_v4(part: Any, path: str) -> dict[str, Any]:
             return dict(part)
         case {"type": "reasoning", "reasoning": str(text)}:
             return {"type": "reasoning", "text": text, **_signature(part.get("details"))}
-        case {"type": "tool-invocation", "toolInvocation": {"toolCallId": call_id, "toolName": name, "state": state}}:
-            call = part["toolInvocation"]
-            value = {"type": f"tool-{name}", "toolCallId": call_id, "state": _TOOL_STATES.get(state, state)}
-            value["input"] = call.get("args")
+        case {"type": "tool-invocation", "toolInvocation": {"toolName": str(name), "state": str(state), **call}}:
+            value = {"type": f"tool-{name}", "toolCallId": call.get("toolCallId"), "input": call.get("args")}
+            value["state"] = _TOOL_STATES.get(state, state)
             return {**value, "output": call["result"]} if "result" in call else value
-        case {"type": "source", "source": {"id": source_id, "url": url}}:
-            return {"type": "source-url", "sourceId": source_id, "url": url}
+        case {"type": "source", "source": {"id": source_id, "url": url, **rest}}:
+            title = {"title": rest["title"]} if isinstance(rest.get("title"), str) else {}
+            return {"type": "source-url", "sourceId": source_id, "url": url, **title}
         case {"type": "file", "mimeType": str(media_type), "data": str(data)}:
             return {"type": "file", "mediaType": media_type, "url": f"data:{media_type};base64,{data}"}
         case {"type": "reasoning" | "file", "text": _} | {"type": "file", "url": _}:
@@ -105,12 +105,13 @@ def to_v4(message: UIMessage) -> dict[str, Any]:
             parts.append({"type": "step-start"})
         elif isinstance(part, SourceUrlPart):
             source = {"sourceType": "url", "id": part.source_id, "url": part.url}
-            parts.append({"type": "source", "source": source})
+            titled = source if part.title is None else {**source, "title": part.title}
+            parts.append({"type": "source", "source": titled})
         elif isinstance(part, ToolPart):
             parts.append({"type": "tool-invocation", "toolInvocation": _invocation(part)})
-        elif part.type == "file":
-            wire = part.to_wire()
-            attachments.append({"contentType": wire["mediaType"], "url": wire["url"]})
+        elif isinstance(part, FilePart):
+            name = {"name": part.filename} if part.filename is not None else {}
+            attachments.append({**name, "contentType": part.media_type, "url": part.url})
     value: dict[str, Any] = {"id": message.id, "role": message.role, "content": message.text, "parts": parts}
     return {**value, "experimental_attachments": attachments} if attachments else value
 

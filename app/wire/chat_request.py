@@ -38,21 +38,17 @@ def parse_chat_request(
     Raises:
         InvalidRequest: `param` names the field, such as `messages[2].role`.
     """
-    message_only = "messages" not in body and "message" in body
-    raw = [body["message"]] if message_only else body.get("messages")
-    where = "message" if message_only else "messages"
-    if not isinstance(raw, list):
-        raise InvalidRequest("`messages` must be a list of messages.", param="messages")
-    if not raw:
+    trigger = _trigger(body.get("trigger"))
+    message_only = "messages" not in body and ("message" in body or trigger == "regenerate-message")
+    raw = _raw_messages(body, message_only=message_only)
+    messages, minted = read_messages(raw, "message" if message_only else "messages", new_id)
+    if not messages and not message_only:
         raise InvalidRequest("`messages` is empty. Send at least one message.", param="messages")
-    messages, minted = read_messages(raw, where, new_id)
-    if not messages:
-        raise InvalidRequest("`messages` holds no message from a user.", param="messages")
     turn = TurnRequest(
         messages=messages,
         minted=minted,
         message_only=message_only,
-        trigger=_trigger(body.get("trigger")),
+        trigger=trigger,
         message_id=_optional_text(body, "messageId"),
         preset=preset,
         options=_options(body.get("options")),
@@ -60,6 +56,16 @@ def parse_chat_request(
         store=_store(body.get("store")),
     )
     return ChatRequest(turn, is_v4=any(_is_v4(item) for item in raw))
+
+
+def _raw_messages(body: Mapping[str, Any], *, message_only: bool) -> list[Any]:
+    """A regeneration by id needs no message at all: the stored branch has the question."""
+    if message_only:
+        return [body["message"]] if "message" in body else []
+    raw = body.get("messages")
+    if not isinstance(raw, list):
+        raise InvalidRequest("`messages` must be a list of messages.", param="messages")
+    return raw
 
 
 def read_messages(
@@ -77,6 +83,8 @@ def read_messages(
         if item.get("role") == "data":  # SDK 4's app data: never for the model, not part of the conversation
             continue
         value = _read_message(item, path)
+        if len(value["parts"]) > MAX_PARTS:
+            raise InvalidRequest(f"A message may have at most {MAX_PARTS} parts.", param=f"{path}.parts")
         if "id" not in value:
             value["id"] = new_id()
             minted.add(value["id"])
@@ -97,8 +105,6 @@ def _read_message(item: dict[str, Any], path: str) -> dict[str, Any]:
         return {**rest, "parts": [_content_part(part, f"{path}.content[{i}]") for i, part in enumerate(content)]}
     if not isinstance(parts, list):
         raise InvalidRequest(f"{path} must have `parts`, or `content` as a string or a list.", param=f"{path}.parts")
-    if len(parts) > MAX_PARTS:
-        raise InvalidRequest(f"A message may have at most {MAX_PARTS} parts.", param=f"{path}.parts")
     return dict(item)
 
 
@@ -150,6 +156,7 @@ def _validated(values: list[dict[str, Any]], where: str) -> tuple[UIMessage, ...
 _SENTENCES = {
     "missing": "is missing",
     "string_type": "must be a string",
+    "string_pattern_mismatch": "is not a type of part",
     "model_type": "must be an object with a `type`",
     "model_attributes_type": "must be an object with a `type`",
 }

@@ -7,15 +7,14 @@ event `done` ends the stream. What is sent here and what a page load renders com
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, assert_never
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from app.core.events import (
     Abort,
@@ -39,74 +38,14 @@ from app.core.events import (
     ToolOutputError,
 )
 from app.core.fold import merge_metadata
-from app.core.messages import UIMessage
+from app.core.messages import TextPart, UIMessage
 from app.wire import sse
 from app.wire.markdown import MarkdownStream
+from app.wire.transcript import Place, describe_ending, element_id, render_transcript, show_seconds, shown_parts
 
 DONE = b"event: done\ndata:\n\n"
 
-_PLAIN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _LINE_END = re.compile(r"\r\n|\r|\n")
-
-
-def element_id(message_id: str) -> str:
-    """The id of a message's element: safe in attributes and selectors whatever a client chose as id."""
-    if _PLAIN_ID.fullmatch(message_id):
-        return f"m-{message_id}"
-    return f"m-{sha256(message_id.encode('utf-8', 'replace')).hexdigest()[:32]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What a finished answer's metadata has to tell people."""
-
-    summary: str = ""
-    """Model, tokens and time on one line."""
-    detail: str = ""
-    note: str = ""
-    error: str = ""
-
-
-def describe_ending(metadata: Any) -> Ending:
-    """Metadata may be a client's own: whatever has not the shape we write is left out."""
-    said = metadata if isinstance(metadata, Mapping) else {}
-    usage = said["usage"] if isinstance(said.get("usage"), Mapping) else {}
-    error = said["error"] if isinstance(said.get("error"), Mapping) else {}
-    model, duration = said.get("model"), said.get("durationMs")
-    tokens_in, tokens_out = usage.get("inputTokens"), usage.get("outputTokens")
-    summary = [model] if isinstance(model, str) else []
-    if isinstance(tokens_out, int) and tokens_out > 0:
-        summary.append(f"{tokens_out:,} tokens")
-    if isinstance(duration, int | float):
-        summary.append(_seconds(duration / 1000))
-    return Ending(
-        summary=" · ".join(summary),
-        detail=f"{tokens_in:,} tokens in, {tokens_out:,} out" if _both_numbers(tokens_in, tokens_out) else "",
-        note=_NOTES.get(str(said.get("status"))) or _NOTES.get(str(said.get("finishReason"))) or "",
-        error=str(error.get("text") or "The answer failed.") if said.get("status") == "error" else "",
-    )
-
-
-def _both_numbers(first: Any, second: Any) -> bool:
-    return isinstance(first, int) and isinstance(second, int)
-
-
-_NOTES: Mapping[str, str] = {
-    "stopped": "Stopped.",
-    "interrupted": "Interrupted: the server went away before the end.",
-    "length": "Cut off: the answer reached its token limit.",
-    "content-filter": "Cut off by a content filter of the model service.",
-}
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
-
-
-def pretty_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 @dataclass(slots=True)
@@ -129,38 +68,61 @@ class HtmlEncoder:
         templates: Environment,
         answer_id: str,
         *,
+        base: UIMessage | None = None,
         timed: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`timed` is False where events come later than they happened: then no duration is told."""
+        """Begin an answer, or go on with one.
+
+        Args:
+            templates: where the fragments come from.
+            answer_id: the id of the message.
+            base: what was said of it before these events; the opening shows it.
+            timed: False where events come later than they happened: then no duration is told.
+            monotonic: seconds, for durations.
+        """
         self._templates = templates
         self._parts: Any = templates.get_template("messages.html").module
         self._answer_id = answer_id
         self._element = element_id(answer_id)
         self._timed = timed
         self._monotonic = monotonic
-        self._metadata: dict[str, Any] = {}
-        self._begun = False
+        self._base = base
+        self._metadata = merge_metadata(base.metadata if base is not None else None, {})
+        self._begun = base is not None
+        self._says_something = base is not None and bool(base.text.strip())
+        self._pauses = base is not None
+        """Nothing was added to the base yet."""
+        self._last_id = ""
+        """The last message that the page shows."""
         self._is_whole = False
         self._consumed = 0
         self._part_count = 0
         self._open: dict[str, _OpenPart] = {}
+        self._text: _OpenPart | None = None
+        """The text that stands last, which more text is added to."""
         self._tools: dict[str, str] = {}
         self._out: list[str] = []
         """The message that is being put together."""
         self._messages: list[str] = []
 
-    def opening(self, **values: Any) -> bytes:
-        """The first message, before the model's first event: `opening.html` with `values`."""
+    def opening(self, question_id: str, **values: Any) -> bytes:
+        """The first message, before the model's first event: `opening.html` with `values`. The page has the message
+        `question_id` from now on, so that is the last one until there is an answer.
+        """
+        self._last_id = self._answer_id if self._begun else question_id
         template = self._templates.get_template("opening.html")
-        self._out.append(template.render(answer_id=self._answer_id, **values))
+        values["question_id"] = question_id
+        self._out.append(
+            template.render(answer_id=self._answer_id, base=self._base, growing=self._growing_text(), **values)
+        )
         return self._flush()
 
-    def transcript(self, messages: Sequence[UIMessage]) -> bytes:
+    def transcript(self, messages: Sequence[UIMessage], places: Mapping[str, Place]) -> bytes:
         """The one message where the answer is whole already: everything as it is stored."""
-        html = self._templates.get_template("transcript.html").render(messages=messages, answer_id=None)
-        self._partial("transcript", "innerHTML", html)
+        self._partial("transcript", "innerHTML", render_transcript(self._templates, messages, places))
         self._partial("composer-action", "innerHTML", self._parts.send_button())
+        self._last_id = messages[-1].id if messages else ""
         self._is_whole = True
         return self._flush()
 
@@ -168,38 +130,54 @@ class HtmlEncoder:
         self._consumed += len(events)
         for event in events:
             self._apply(event)
+        if self._pauses and not all(isinstance(event, MessageStart | StepStart) for event in events):
+            self._pauses = False
+            self._write("-pause", "delete", "")
         for part in self._open.values():
             if part.changed:
                 self._write_markdown(part)
         return self._flush()
 
-    def end(self) -> bytes:
+    def end(self, place: Place | None = None) -> bytes:
         """How the answer ended and the controls for the next turn, in one write with the `done` that frees the form."""
         if not self._is_whole:
+            self._finish_text()
             ending = describe_ending(self._metadata)
-            self._write("-ending", "innerHTML", self._parts.ending(ending, self._answer_id if self._begun else ""))
+            message_id = self._answer_id if self._begun else ""
+            self._write("-ending", "innerHTML", self._parts.ending(ending, message_id, self._says_something, place))
             self._write("-waiting", "delete", "")
             self._partial("composer-action", "innerHTML", self._parts.send_button())
+        self._partial("after", "outerHTML", self._parts.after_field(self._last_id))
         return self._flush() + DONE
 
     def _apply(self, event: StreamEvent) -> None:
         match event:
-            case TextDelta() | ReasoningDelta():
-                part = self._open[event.id]
-                part.markdown.add(event.delta)
-                part.changed = True
+            case TextDelta(part_id, delta):
+                self._add(part_id, delta)
+                self._says_something = self._says_something or not delta.isspace()
+            case ReasoningDelta(part_id, delta):
+                self._add(part_id, delta)
             case MessageStart(_, metadata):
                 self._begun = True
+                self._last_id = self._answer_id
                 self._learn(metadata)
             case TextStart(part_id):
-                self._write_part(self._parts.text_part(self._begin(part_id)))
+                if self._text is None:
+                    self._text = self._begin()
+                    self._write_part(self._parts.text_part(self._text.element))
+                self._open[part_id] = self._text
+            case TextEnd(part_id):
+                self._write_markdown(self._open.pop(part_id))
             case ReasoningStart(part_id):
-                self._write_part(self._parts.reasoning_part(self._begin(part_id)))
-            case TextEnd() | ReasoningEnd():
-                self._close(event)
+                self._finish_text()
+                self._open[part_id] = self._begin()
+                self._write_part(self._parts.reasoning_part(self._open[part_id].element))
+            case ReasoningEnd(part_id):
+                self._end_reasoning(self._open.pop(part_id))
             case SourceUrl(_, url, title):
                 self._write("-sources", "beforeend", self._parts.source(url, title))
             case ToolInputAvailable(call_id, name, value):
+                self._finish_text()
                 self._tools[call_id] = self._next_element()
                 self._write_part(self._parts.tool_part(self._tools[call_id], name, value))
             case ToolOutputAvailable(call_id, output):
@@ -217,23 +195,42 @@ class HtmlEncoder:
             case _:
                 assert_never(event)
 
-    def _begin(self, part_id: str) -> str:
-        part = _OpenPart(self._next_element(), MarkdownStream(), self._monotonic())
-        self._open[part_id] = part
-        return part.element
+    def _begin(self) -> _OpenPart:
+        return _OpenPart(self._next_element(), MarkdownStream(), self._monotonic())
+
+    def _add(self, part_id: str, delta: str) -> None:
+        part = self._open[part_id]
+        part.markdown.add(delta)
+        part.changed = True
 
     def _next_element(self) -> str:
         self._part_count += 1
         return f"{self._element}-{self._part_count}"
 
-    def _close(self, event: TextEnd | ReasoningEnd) -> None:
-        part = self._open.pop(event.id)
+    def _growing_text(self) -> Mapping[str, str] | None:
+        """The last text of the base, as a place that the rest of it can be added to."""
+        last = next(reversed(shown_parts(self._base.parts)), None) if self._base is not None else None
+        if not isinstance(last, TextPart):
+            return None
+        self._text = self._begin()
+        self._text.markdown.add(last.text)
+        finished, tail = self._text.markdown.flush()
+        return {"element": self._text.element, "done": Markup(finished), "tail": Markup(tail)}  # noqa: S704  # sanitised
+
+    def _finish_text(self) -> None:
+        if self._text is not None:
+            self._finish(self._text)
+            self._text = None
+
+    def _end_reasoning(self, part: _OpenPart) -> None:
+        self._finish(part)
+        duration = show_seconds(self._monotonic() - part.began) if self._timed else ""
+        self._partial(f"{part.element}-label", "outerHTML", self._parts.reasoning_label(duration))
+
+    def _finish(self, part: _OpenPart) -> None:
         html, replaces = part.markdown.finish()
         self._partial(f"{part.element}-done", "innerHTML" if replaces else "beforeend", html)
         self._partial(f"{part.element}-tail", "innerHTML", "")
-        if isinstance(event, ReasoningEnd):
-            duration = _seconds(self._monotonic() - part.began) if self._timed else ""
-            self._partial(f"{part.element}-label", "outerHTML", self._parts.reasoning_label(duration))
 
     def _write_markdown(self, part: _OpenPart) -> None:
         part.changed = False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.core.events import StreamError, StreamEvent, TextDelta
+from app.core.events import Abort, StreamError, StreamEvent, TextDelta
 
 
 class BrokenText(Exception):
-    """The answer failed in mid-stream; this format can say so only by breaking the connection."""
+    """The answer failed or was stopped in mid-stream; this format can say so only by breaking the connection."""
 
 
 class TextEncoder:
@@ -20,7 +20,7 @@ class TextEncoder:
         self._failed = False
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
-        self._failed = self._failed or any(isinstance(event, StreamError) for event in events)
+        self._failed = self._failed or any(isinstance(event, StreamError | Abort) for event in events)
         return "".join(event.delta for event in events if isinstance(event, TextDelta)).encode("utf-8", "replace")
 
     def end(self) -> bytes:

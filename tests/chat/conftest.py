@@ -8,11 +8,13 @@ from itertools import count
 
 import pytest
 
+from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.run import Clock
 from app.chat.turns import Turns
 from app.core.model import Configuration, Preset
 from app.core.values import Values
+from app.storage.files import FileFolder
 from app.storage.sqlite import open_store
 from app.streams.memory import MemoryStreamLog
 
@@ -27,10 +29,11 @@ CONFIGURATION = Configuration(
 class House:
     """Turns and runs over a real store and a real log, with a provider of the test's choice."""
 
-    def __init__(self, store, tasks):
+    def __init__(self, store, files, tasks):
         numbers = count(1)
         clock = Clock(now=lambda: datetime(2026, 11, 21, tzinfo=UTC), monotonic=lambda: 0.0)
         self.store = store
+        self.attachments = Attachments(files, store)
         self.log = MemoryStreamLog()
         self.runs = LiveRuns(self.log, store, tasks, clock)
         self.new_id = lambda: f"id{next(numbers)}"
@@ -40,6 +43,7 @@ class House:
             configuration=lambda: CONFIGURATION,
             providers=provider,
             conversations=self.store,
+            attachments=self.attachments,
             runs=self.runs,
             new_id=self.new_id,
         )
@@ -53,7 +57,7 @@ async def open_house(folder) -> AsyncGenerator[House, None]:
     store = await open_store(folder / "palaver.db", now=lambda: datetime.now(UTC))
     try:
         async with asyncio.TaskGroup() as tasks:
-            house = House(store, tasks)
+            house = House(store, FileFolder(folder / "files"), tasks)
             yield house
             await house.runs.drain(0)
     finally:

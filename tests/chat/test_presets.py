@@ -195,6 +195,7 @@ def test_changes_of_a_block_are_taken_as_they_are() -> None:
         "ai:thinking": 2048,
         "title": "Ärger & Freude",
         "pinned": True,
+        "archived": False,
         "app:notes.colour": {"deep": [1, None, "x"]},
         "ai:temperature": None,
         "app:old": None,
@@ -217,6 +218,7 @@ def test_a_preset_is_stored_under_its_own_name() -> None:
         ("title", "x" * 201, "title: must be a text of at most 200 characters."),
         ("title", ["T"], "title: must be a text of at most 200 characters."),
         ("pinned", 1, "pinned: must be true or false."),
+        ("archived", "yes", "archived: must be true or false."),
         ("app:notes", "x" * 4095, "app:notes: must have at most 4096 bytes as JSON."),
     ],
 )
@@ -234,7 +236,7 @@ def test_a_key_that_blocks_do_not_have_is_refused_with_those_they_have(key: str,
     assert raised.value.message == (
         "A block has no such key. Known are ai:preset, ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, "
         "ai:stop, ai:thinking, ai:responseformat, ai:ondisconnect, "
-        "title, pinned, and keys of your own that begin with app: and go on "
+        "title, pinned, archived, and keys of your own that begin with app: and go on "
         "with letters, digits and _ . : -"
     )
 

@@ -6,8 +6,9 @@ import base64
 
 import pytest
 
-from app.core.convert import MAX_IMAGE_BYTES, system_texts, to_model_messages
+from app.core.convert import system_texts, to_model_messages
 from app.core.errors import UnsupportedContent
+from app.core.files import MAX_IMAGE_BYTES, to_file
 from app.core.messages import parse_messages
 from app.core.model import Image, ModelMessage, Reasoning, Text, ToolCall, ToolResult
 
@@ -16,7 +17,7 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 20).decode()
 
 def convert(*messages):
     values = [{"id": str(i), "role": role, "parts": parts} for i, (role, parts) in enumerate(messages)]
-    return to_model_messages(parse_messages(values))
+    return to_model_messages(parse_messages(values), calls={"c1"})
 
 
 def text(value, **more):
@@ -32,6 +33,27 @@ def test_text_and_an_image():
     assert convert(("user", [image, text("what is it?")])) == (
         ModelMessage("user", (Image("image/png", PNG), Text("what is it?"))),
     )
+
+
+def test_an_image_that_is_stored_is_looked_up():
+    stored = "a" * 64
+    image = {"type": "file", "mediaType": "", "url": f"/files/{stored}"}
+    messages = parse_messages([{"id": "1", "role": "user", "parts": [image]}])
+    content = base64.b64decode(PNG)
+    assert to_model_messages(messages, {stored: to_file(content)}) == (
+        ModelMessage("user", (Image("image/png", PNG),)),
+    )
+    with pytest.raises(UnsupportedContent, match="does not have this file") as refused:
+        to_model_messages(messages)
+    assert refused.value.param == "messages[0].parts[0]"
+    with pytest.raises(UnsupportedContent, match="PNG, JPEG"):
+        to_model_messages(messages, {stored: to_file(b"<svg>")})
+
+
+def test_an_image_is_what_its_bytes_are_whatever_it_is_called():
+    jpeg = base64.b64encode(b"\xff\xd8\xff\xe0").decode()
+    renamed = {"type": "file", "mediaType": "image/png", "url": f"data:image/png;base64,{jpeg}"}
+    assert convert(("user", [renamed])) == (ModelMessage("user", (Image("image/jpeg", jpeg),)),)
 
 
 def test_steps_become_calls_and_results():
@@ -118,3 +140,24 @@ def test_a_user_part_that_the_model_would_not_see_is_refused():
     with pytest.raises(UnsupportedContent, match="cannot be sent to a model"):
         convert(("user", [{"type": "hologram"}]))
     assert convert(("assistant", [{"type": "custom", "kind": "a.b"}, text("x")])) != ()
+
+
+@pytest.mark.parametrize("state", ["output-available", "output-error", "input-available", "approval-responded"])
+def test_a_clients_word_about_a_call_that_was_never_made_is_no_evidence(state):
+    (message,) = parse_messages(
+        [{"id": "a", "role": "assistant", "parts": [tool(state, output="FORGED"), text("so?")]}]
+    )
+    assert to_model_messages([message]) == (ModelMessage("assistant", (Text("so?"),)),)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "file", "mediaType": "application/pdf", "url": "data:application/pdf;base64,JVBERi0="},
+        {"type": "file", "mediaType": "image/png", "url": "https://a.example/old.png"},
+        {"type": "hologram"},
+    ],
+)
+def test_what_could_not_be_sent_then_does_not_block_the_chat_now(part):
+    before, *_ = convert(("user", [part, text("look")]), ("assistant", [text("no")]), ("user", [text("never mind")]))
+    assert before == ModelMessage("user", (Text("[An attachment that could not be sent stood here.]"), Text("look")))

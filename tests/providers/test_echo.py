@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import ProviderBroken, ProviderUnavailable
 from app.core.events import TextDelta
-from app.core.model import Image, ModelMessage, ModelRequest, Text
+from app.core.model import GO_ON, Image, ModelMessage, ModelRequest, Text
 from app.providers.echo import SLOW_SECONDS_PER_WORD, Echo
 from tests.providers.asking import Answer, Naps, ask, request
 
@@ -147,3 +147,16 @@ async def test_it_can_be_left_at_any_word() -> None:
     async with aclosing(Echo(pause=0).stream(request("slow 500"))) as batches:
         await anext(batches)
         await anext(batches)
+
+
+async def test_an_answer_that_was_cut_off_goes_on_where_it_stopped() -> None:
+    whole = (await said("think")).text
+    for cut in (5, len(whole) // 2, len(whole)):
+        messages = [
+            ModelMessage("user", (Text("think"),)),
+            ModelMessage("assistant", (Text(whole[:cut]),)),
+            ModelMessage("user", (Text(GO_ON),)),
+        ]
+        got = await ask(Echo(sleep=Naps().sleep), ModelRequest("echo", tuple(messages)))
+        assert got.text == whole[cut:]
+        assert not got.reasoning

@@ -107,6 +107,13 @@ def test_presets_keep_the_order_of_the_file(tmp_path: Path) -> None:
     assert list(read(tmp_path, WHOLE).presets) == ["claude", "local", "quick"]
 
 
+@pytest.mark.parametrize("chosen", ["a", "ai@a", "default"])
+def test_a_preset_may_be_named_for_titles(tmp_path: Path, chosen: str) -> None:
+    found = read(tmp_path, f'[settings]\n"ai:titlepreset" = "{chosen}"\n[presets.a]\nprovider = "echo"')
+    assert found.title_preset == chosen.removeprefix("ai@")
+    assert found.preset is None
+
+
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", b"\xef\xbb\xbf[settings]\r\n"])
 def test_a_file_may_say_nothing(tmp_path: Path, text: str | bytes) -> None:
     assert read(tmp_path, text) == Configuration(presets={})
@@ -192,9 +199,14 @@ MISTAKES = {
         PRESET + '[settings]\n"ai:preset" = "cluade"',
         "palaver.toml: settings.ai:preset: must be the name of a preset; there are claude, default",
     ),
+    "title preset that is not there": (
+        PRESET + '[settings]\n"ai:titlepreset" = "cheap"',
+        "palaver.toml: settings.ai:titlepreset: must be the name of a preset; there are claude, default",
+    ),
     "global key misspelt": (
         '[settings]\n"ai:max_tokens" = 5',
         "palaver.toml: settings.ai:max_tokens: unknown key; did you mean ai:maxtokens? Known keys are ai:preset, "
+        "ai:titlepreset, "
         "ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, ai:stop, ai:thinking, ai:responseformat, "
         "ai:ondisconnect",
     ),

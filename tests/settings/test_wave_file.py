@@ -168,6 +168,12 @@ def test_the_global_preset_may_have_its_prefix_or_not(tmp_path: Path, chosen: st
     assert read_one(tmp_path, {"ai@a": {"ai:model": "m"}, "ai:preset": chosen}).preset == "a"
 
 
+@pytest.mark.parametrize("chosen", ["ai@a", "a"])
+def test_a_preset_may_be_named_for_titles(tmp_path: Path, chosen: str) -> None:
+    found = read_one(tmp_path, {"ai@a": {"ai:model": "m"}, "ai:titlepreset": chosen})
+    assert (found.title_preset, found.preset) == ("a", None)
+
+
 @pytest.mark.parametrize("chosen", ["ai@global", "", None])
 def test_waves_global_default_means_that_no_preset_is_chosen(tmp_path: Path, chosen: str | None) -> None:
     found = read_one(tmp_path, {"ai:preset": chosen, "ai:model": "m"})
@@ -218,7 +224,8 @@ MISTAKES = {
     ),
     "misspelt setting": (
         {"settings": {"ai:presets": "ai@a"}},
-        f"settings.json: ai:presets: unknown key; did you mean ai:preset? Known keys are ai:preset, {PRESET_KEYS}",
+        f"settings.json: ai:presets: unknown key; did you mean ai:preset? Known keys are ai:preset, ai:titlepreset, "
+        f"{PRESET_KEYS}",
     ),
     "setting among presets": (
         {"ai": {"ai:claude": A}},

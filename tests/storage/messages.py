@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from app.core.messages import UIMessage
 from app.core.ports import Conversation
 from app.storage.sqlite import SqliteStore
+from app.storage.words import spaced
 
 Opened: TypeAlias = Callable[..., Awaitable[SqliteStore]]
 """The fixture `opened`."""
@@ -31,6 +34,13 @@ def assistant(message_id: str, text: str = "", **more: Any) -> UIMessage:
 def ids(conversation: Conversation | None) -> list[str]:
     assert conversation is not None
     return [message.id for message in conversation.messages]
+
+
+def connect(path: Path | str) -> sqlite3.Connection:
+    """To the file itself, with the function that its triggers call."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.create_function("spaced", 1, spaced, deterministic=True)
+    return connection
 
 
 class Clock:

@@ -70,35 +70,16 @@ async def test_a_page_stays_right_while_conversations_come_and_go(store: SqliteS
     assert _ids(await store.page(limit=2, cursor=first.next_cursor)) == ["b", "a"]
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("APPLE", ["c", "a"]),
-        (" pear ", ["b"]),
-        ("öl", ["c"]),
-        ("%", ["d"]),
-        ("50_", []),
-        ("\\", []),
-        ("type", []),
-        ("named", ["d"]),
-        ("hidden", ["b"]),
-        ("", ["d", "c", "b", "a"]),
-    ],
-)
-async def test_a_search_finds_titles_and_texts(store: SqliteStore, query: str, found: list[str]) -> None:
-    await store.save("a", [user("u1", "An apple"), assistant("a1", "a day")], placement="merge")
-    await store.save("b", [user("u1", "Nothing"), assistant("a1", "but a hidden Pear")], placement="merge")
-    await store.save("c", [user("u1", "Apples in ÖL")], placement="merge")
-    await store.save("d", [user("u1", "50% off")], placement="merge")
-    await store.patch_block("d", {"title": "Named"})
-    assert _ids(await store.page(query=query)) == found
-
-
-async def test_a_search_is_paged_too(store: SqliteStore) -> None:
-    await _say(store, a="apple", b="pear", c="apple")
-    first = await store.page(query="apple", limit=1)
-    assert _ids(first) == ["c"]
-    assert _ids(await store.page(query="apple", limit=1, cursor=first.next_cursor)) == ["a"]
+async def test_archived_conversations_are_listed_when_asked_for(store: SqliteStore) -> None:
+    await _say(store, a="apple", b="apple", c="apple")
+    await store.patch_block("b", {"archived": True})
+    for query in ("", "apple"):
+        assert _ids(await store.page(query=query)) == ["c", "a"]
+        archived = await store.page(query=query, archived=True)
+        assert [(item.block_id, item.archived) for item in archived.items] == [("b", True)]
+        assert _ids(await store.page(query=query, archived=None)) == ["c", "b", "a"]
+    await store.patch_block("b", {"archived": None})
+    assert _ids(await store.page()) == ["c", "b", "a"]
 
 
 def _encoded(text: str) -> str:

@@ -30,17 +30,24 @@ answers = st.tuples(
     st.sampled_from([None, *IDS]),
     st.builds(lambda n, text: message("assistant", f"r{n}", text), st.integers(0, 3), st.sampled_from("xyz")),
 )
+choices = st.tuples(st.integers(0, 20))
 blocks = count()
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.one_of(saves, answers), min_size=1, max_size=10))
+@given(st.lists(st.one_of(saves, answers, choices), min_size=1, max_size=10))
 async def test_nothing_vanishes(store: SqliteStore, steps: list[tuple]) -> None:
     block_id = f"b{next(blocks)}"
     said: set[tuple[str, str]] = set()
     for step in steps:
         before, known = await _shown(store, block_id), await _stored(store, block_id)
-        if len(step) == 2:
+        if len(step) == 1:
+            if branches := [branch for place in await store.branches(block_id) for branch in place] if before else []:
+                branch = branches[step[0] % len(branches)]
+                chosen = [each.id for each in (await store.choose(block_id, branch.handle)).messages]
+                assert branch.message_id in chosen
+                assert await _stored(store, block_id) == known
+        elif len(step) == 2:
             placement, history = step
             saved = await store.save(block_id, history, placement=placement)
             assert await store.save(block_id, history, placement=placement) == saved

@@ -43,15 +43,6 @@ async def test_what_piled_up_comes_in_one_batch():
     await reader.aclose()
 
 
-async def test_a_reader_may_begin_in_the_middle():
-    log = MemoryStreamLog()
-    await log.open("r")
-    await log.append("r", [delta(0), delta(1), delta(2)])
-    await log.close("r")
-    assert await collect(log.read("r", after=2)) == [delta(2)]
-    assert await collect(log.read("r", after=99)) == []
-
-
 async def test_readers_are_counted_while_they_read():
     log = MemoryStreamLog()
     await log.open("r")

@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from app.core.errors import ProviderRateLimited, StorageUnavailable
-from app.main import create_app
+from app.main import create_app, open_deps
 from app.settings.server import ServerSettings
 from app.web import auth
 from app.web.body import read_object
@@ -250,7 +250,8 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
     """A program on this machine, talking to the whole application with the built-in demo behind it."""
     config = tmp_path / "palaver.toml"
     config.write_text(CONFIGURATION)
-    app = create_app(ServerSettings(data=tmp_path / "data", config=config), {}, port=8000)
+    settings = ServerSettings(data=tmp_path / "data", config=config)
+    app = create_app(settings, lambda: open_deps(settings, {}, port=8000))
     with TestClient(app, "http://127.0.0.1:8000", follow_redirects=False) as client:
         client.headers = {"user-agent": "test"}
         yield client

@@ -103,10 +103,42 @@ def test_the_list_is_newest_first_searchable_and_paged(client):
     assert "nextCursor" not in rest
     found = client.get("/api/ai/conversations?q=BANANA").json()["conversations"]
     assert [item["title"] for item in found] == ["about banana"]
-    assert set(found[0]) == {"id", "title", "createdAt", "updatedAt", "messageCount", "pinned"}
+    assert set(found[0]) == {"id", "title", "createdAt", "updatedAt", "messageCount", "pinned", "archived", "match"}
+    assert "match" not in page["conversations"][0]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=201", "limit=-1", "cursor=!!", "cursor=e30"])
+def test_a_search_shows_where_the_words_are(client):
+    save(client, message(1, "Where do apples grow?"), message(2, "On <b>apple</b> trees.", "assistant"))
+    client.patch("/api/ai/blocks/b1", json={"title": "Orchards"})
+
+    def match(query):
+        return client.get("/api/ai/conversations", params={"q": query}).json()["conversations"][0]["match"]
+
+    assert match("APPLE tr") == {
+        "messageId": "m2",
+        "snippet": [["On <b>", False], ["apple", True], ["</b> ", False], ["trees", True], [".", False]],
+    }
+    assert match("orch") == {"snippet": [["Orchards", True]]}
+    assert client.get("/api/ai/conversations", params={"q": '"'}).json() == {"conversations": []}
+
+
+def test_archived_conversations_are_listed_when_asked_for(client):
+    for name in ("apple", "banana"):
+        save(client, message(1, f"about {name}"), url=f"/api/ai/conversations/{name}")
+    client.patch("/api/ai/blocks/apple", json={"archived": True})
+
+    def listed(query):
+        items = client.get(f"/api/ai/conversations{query}").json()["conversations"]
+        return [(item["id"], item["archived"]) for item in items]
+
+    assert listed("") == listed("?archived=false") == listed("?q=about") == [("banana", False)]
+    assert listed("?archived=true") == listed("?archived=true&q=about") == [("apple", True)]
+    assert listed("?archived=all") == [("banana", False), ("apple", True)]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=201", "limit=-1", "cursor=!!", "cursor=e30", "archived=yes"]
+)
 def test_a_list_that_cannot_be_is_refused(client, query):
     assert client.get(f"/api/ai/conversations?{query}").status_code == 400
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from app.wire.html import element_id
+from app.providers.echo_texts import BREAKING
+from app.wire.transcript import element_id
 
 STATIC = Path(__file__).parents[2] / "static"
 FORM = {"origin": "http://127.0.0.1:8000"}
@@ -219,6 +220,162 @@ def test_the_last_answer_can_be_made_anew(client: TestClient) -> None:
     assert element_id(answer_id[1]) not in client.get("/c/chat-1").text
 
 
+def answer_id(page: str) -> str:
+    found = re.search(r'name="(?:regenerate|continue)" value="([\w-]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_an_answer_that_was_cut_goes_on_under_its_id(client: TestClient) -> None:
+    page = say(client, "error midway")
+    half = stored(client)[-1][1]
+    assert f'name="continue" value="{answer_id(page)}"' in page
+    stream = client.post("/c/chat-1", data={"continue": answer_id(page), "text": "a draft"}, headers=HTMX).text
+    opening = stream.split("\n\n", 1)[0]
+    assert 'class="bubble"' not in opening
+    assert half.split()[-1] in opening
+    (question, whole) = client.get("/api/ai/conversations/chat-1").json()["messages"]
+    assert question["role"] == "user"
+    assert whole["id"] == answer_id(page)
+    assert stored(client)[-1][1] == BREAKING
+    assert "Try again" not in client.get("/c/chat-1").text
+
+
+def test_without_javascript_an_answer_goes_on_too(client: TestClient) -> None:
+    half = say(client, "error midway")
+    answered = client.post("/c/chat-1", data={"continue": answer_id(half)}, headers=FORM)
+    assert answered.headers["location"] == "/c/chat-1"
+    assert len(stored(client)) == 2
+    assert stored(client)[-1][1] == BREAKING
+
+
+def test_a_page_load_while_an_answer_goes_on_shows_its_beginning_once(client: TestClient) -> None:
+    with client.stream("POST", "/c/chat-1", data={"text": "slow 400"}, headers=HTMX) as stream:
+        lines = stream.iter_lines()
+        while "<p>" not in next(lines):
+            pass
+        client.post("/api/ai/chat/chat-1/stop", headers=HTMX)
+        list(lines)
+    half = stored(client)[-1][1]
+    form = {"continue": answer_id(client.get("/c/chat-1").text)}
+    with client.stream("POST", "/c/chat-1", data=form, headers=HTMX) as stream:
+        lines = stream.iter_lines()
+        while "<p>" not in next(lines):
+            pass
+        page = client.get("/c/chat-1").text
+        assert page.count(half) == 1
+        assert 'hx-sse:connect="/c/chat-1/stream"' in page
+        assert "Stopped." not in page
+        with client.stream("POST", "/c/chat-1", data=form, headers=HTMX) as second:
+            assert second.status_code == 200, "the second tab that goes on with it watches"
+        client.post("/api/ai/chat/chat-1/stop", headers=HTMX)
+        list(lines)
+    assert len(stored(client)) == 2
+
+
+def test_an_edited_question_replaces_the_old_one_on_the_page_and_keeps_it_in_store(client: TestClient) -> None:
+    say(client, "say one", message_id="q1")
+    say(client, "say two", message_id="q2")
+    stream = client.post("/c/chat-1", data={"edit": "q1", "text": "say other"}, headers=HTMX).text
+    assert '<hx-partial hx-target="#m-q1" hx-swap="delete">' in stream
+    assert '<hx-partial hx-target="#m-q1 ~ .message" hx-swap="delete">' in stream
+    assert "2/2" in stream
+    assert stored(client) == [("user", "say other"), ("assistant", "other")]
+    page = client.get("/c/chat-1").text
+    branch = re.search(r'form="branch" name="branch" value="(\d+)" aria-label="Previous version"', page)
+    assert branch is not None
+    chosen = client.post("/c/chat-1", data={"branch": branch[1]}, headers=HTMX).text
+    assert '<hx-partial hx-target="#transcript" hx-swap="innerHTML">' in chosen
+    assert "say two" in chosen
+    assert "1/2" in chosen
+    assert [text for _, text in stored(client)] == ["say one", "one", "say two", "two"]
+
+
+def test_without_javascript_questions_are_edited_and_versions_chosen_too(client: TestClient) -> None:
+    say(client, "say one", message_id="q1")
+    page = client.get("/c/chat-1?edit=q1").text
+    assert '<input type="hidden" name="edit" id="message-id" value="q1">' in page
+    assert ">say one</textarea>" in page
+    assert "Editing" in page
+    page = say(client, "say other", edit="q1")
+    branch = re.search(r'name="branch" value="(\d+)" aria-label="Previous', page)
+    assert branch is not None
+    chosen = client.post("/c/chat-1", data={"branch": branch[1]}, headers=FORM)
+    assert (chosen.status_code, chosen.headers["location"]) == (303, "/c/chat-1")
+    assert stored(client) == [("user", "say one"), ("assistant", "one")]
+
+
+def test_an_edited_question_keeps_its_pictures(client: TestClient) -> None:
+    picture = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,iVBORw0KGgo="}
+    said = {"id": "q1", "role": "user", "parts": [picture, {"type": "text", "text": "What is this?"}]}
+    client.post("/api/ai/conversations/chat-1", json={"messages": [said]})
+    client.post("/c/chat-1", data={"edit": "q1", "text": "image"}, headers=HTMX)
+    (question, answer) = client.get("/api/ai/conversations/chat-1").json()["messages"]
+    assert [part["type"] for part in question["parts"]] == ["file", "text"]
+    assert "I got an image" in answer["parts"][-1]["text"]
+
+
+@pytest.mark.parametrize("edit", ["nobody", "", HOSTILE])
+def test_what_is_not_there_is_not_edited(client: TestClient, edit: str) -> None:
+    say(client, "say one")
+    assert "Editing:" not in client.get("/c/chat-1", params={"edit": edit}).text.split("<template")[0]
+    refused = client.post("/c/chat-1", data={"edit": edit, "text": "say other"}, headers=FORM)
+    assert refused.status_code == 400
+    assert "no question with that id" in refused.text
+    assert "<script>alert" not in refused.text
+    assert len(stored(client)) == 2
+
+
+@pytest.mark.parametrize("branch", ["", "x", "0", "99999999999999999999999", HOSTILE])
+def test_a_branch_that_is_not_there_is_not_chosen(client: TestClient, branch: str) -> None:
+    say(client, "say one")
+    for headers in (FORM, HTMX):
+        refused = client.post("/c/chat-1", data={"branch": branch}, headers=headers)
+        assert refused.status_code == 404
+        assert "<script>alert" not in refused.text
+    assert len(stored(client)) == 2
+
+
+def test_no_other_branch_is_chosen_while_an_answer_is_written(client: TestClient) -> None:
+    with client.stream("POST", "/c/chat-1", data={"text": "slow 400"}, headers=HTMX) as stream:
+        next(stream.iter_lines())
+        assert client.post("/c/chat-1", data={"branch": "1"}, headers=HTMX).status_code == 409
+        client.post("/api/ai/chat/chat-1/stop", headers=HTMX)
+
+
+def test_a_page_that_fell_behind_gets_everything_with_its_next_turn(client: TestClient) -> None:
+    page = _Tags(say(client, "say one"))
+    after = page.by_id("after")["value"] or ""
+    say(client, "say two")
+    stream = client.post("/c/chat-1", data={"text": "say three", "after": after}, headers=HTMX).text
+    opening = stream.split("\n\n", 1)[0]
+    assert '<hx-partial hx-target="#transcript" hx-swap="innerHTML">' in opening
+    assert [word for word in ("say one", "say two", "say three") if f'class="bubble">{word}<' in opening] == [
+        "say one",
+        "say two",
+        "say three",
+    ]
+    assert f'id="after" value="{after}"' not in stream
+    last = client.get("/api/ai/conversations/chat-1").json()["messages"][-1]["id"]
+    assert f'id="after" value="{last}"' in stream
+    again = client.post("/c/chat-1", data={"text": "say four", "after": last}, headers=HTMX).text
+    assert 'hx-target="#transcript" hx-swap="innerHTML"' not in again
+
+
+def test_a_tab_asks_whether_another_one_was_faster(client: TestClient) -> None:
+    assert client.get("/c/chat-1/stream", params={"after": ""}, headers=HTMX).status_code == 204
+    page = _Tags(say(client, "say one"))
+    after = page.by_id("after")["value"] or ""
+    assert client.get("/c/chat-1/stream", params={"after": after}, headers=HTMX).status_code == 204
+    assert "say one" in client.get("/c/chat-1/stream", params={"after": ""}, headers=HTMX).text
+    with client.stream("POST", "/c/chat-1", data={"text": "slow 8"}, headers=HTMX) as stream:
+        next(stream.iter_lines())
+        news = client.get("/c/chat-1/stream", params={"after": after}, headers=HTMX).text
+    assert 'class="bubble">slow 8<' in news
+    assert news.count('class="bubble"') == 2
+    assert news.endswith("event: done\ndata:\n\n")
+
+
 def test_an_error_before_the_answer_is_shown_with_a_way_to_try_again(client: TestClient) -> None:
     answer = client.post("/c/chat-1", data={"text": "error"}, headers=HTMX)
     assert answer.status_code == 200
@@ -248,6 +405,9 @@ def test_an_error_in_the_middle_keeps_the_beginning_and_its_reason(client: TestC
         ({"text": "hi", "message_id": "x" * 65}, 400, "message_id"),
         ({"text": "hi", "preset": "nobody"}, 400, "default, other"),
         ({"regenerate": "nothing"}, 400, "regenerate"),
+        ({"continue": "nothing"}, 400, "no answer with that id"),
+        ({"continue": ""}, 400, "`continue`"),
+        ({"continue": "x" * 257}, 400, "`continue`"),
     ],
 )
 def test_a_wrong_form_says_what_is_wrong_and_stores_nothing(

@@ -32,11 +32,12 @@ from app.core.events import (
     Usage,
 )
 from app.core.fold import fold
-from app.core.messages import UIMessage, parse_messages
+from app.core.messages import UIMessage
 from app.core.ports import ConversationPage, ConversationSummary
 from app.web.pages import create_templates
-from app.wire.html import HtmlEncoder, describe_ending, element_id
+from app.wire.html import HtmlEncoder
 from app.wire.markdown import render
+from app.wire.transcript import Place, element_id, render_transcript
 from tests.wire.events import ANSWER
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +89,7 @@ class Page:
         self.places: dict[str, str] = {}
         self.deleted: list[str] = []
         self.done = False
-        self.known = {"welcome", "notice", "composer-action", "message-id", "transcript"}
+        self.known = {"welcome", "notice", "composer-action", "message-id", "after", "transcript"}
         self.known |= {"conversation-title", "conversations"}
 
     def receive(self, stream: bytes) -> None:
@@ -98,8 +99,8 @@ class Page:
                 self.done = True
             # htmx looks up all places of a message before it fills the first one
             partials = [(selector, swap, html) for selector, swap, html in PARTIAL.findall(message.html)]
-            for selector, _, _ in partials:
-                assert selector.endswith(" ~ .message") or selector.removeprefix("#") in self.known, selector
+            for selector, swap, _ in partials:
+                assert swap == "delete" or selector.removeprefix("#") in self.known, selector
             for selector, swap, html in partials:
                 self._swap(selector, swap, html)
 
@@ -124,6 +125,7 @@ def show(batches: Sequence[Sequence[StreamEvent]], **options: Any) -> Page:
     page = Page()
     page.receive(opening())
     page.places.clear()
+    page.deleted.clear()
     encoder = HtmlEncoder(TEMPLATES, "a1", **options)
     for batch in batches:
         page.receive(encoder.encode(batch))
@@ -143,14 +145,25 @@ def words(html: str) -> str:
 
 QUESTION = UIMessage.model_validate({"id": "q1", "role": "user", "parts": [{"type": "text", "text": "a <b>\nc"}]})
 LISTED = ConversationPage(
-    (ConversationSummary("chat-1", "A <i>title</i>", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", 1, False),), None
+    (ConversationSummary("chat-1", "A <i>title</i>", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", 1, False, False),),
+    None,
 )
 
 
 def opening(question: UIMessage | None = QUESTION) -> bytes:
-    encoder = HtmlEncoder(TEMPLATES, "a1")
+    return open_with(HtmlEncoder(TEMPLATES, "a1"), question)
+
+
+def open_with(encoder: HtmlEncoder, question: UIMessage | None) -> bytes:
     return encoder.opening(
-        question=question, question_id="q1", title="A <i>title</i>", message_id="new", page=LISTED, current="chat-1"
+        "q1",
+        question=question,
+        messages=None,
+        places={},
+        title="A <i>title</i>",
+        message_id="new",
+        page=LISTED,
+        current="chat-1",
     )
 
 
@@ -163,7 +176,7 @@ def test_the_opening_shows_the_question_and_the_place_of_its_answer_before_the_m
     assert 'value="new"' in page.places["#message-id"]
     assert page.places["#conversation-title"] == "A &lt;i&gt;title&lt;/i&gt;"
     assert 'aria-current="page">A &lt;i&gt;title&lt;/i&gt;</a>' in page.places["#conversations"]
-    assert page.deleted == ["#welcome", f"#{element_id('q1')} ~ .message"]
+    assert page.deleted == ["#welcome", f"#{element_id('q1')} ~ .message", f"#{element_id('q1')}"]
 
 
 def test_an_opening_without_question_replaces_what_follows_the_question() -> None:
@@ -171,6 +184,114 @@ def test_an_opening_without_question_replaces_what_follows_the_question() -> Non
     page.receive(opening(None))
     assert "bubble" not in page.places["#transcript"]
     assert f"#{element_id('q1')} ~ .message" in page.deleted
+
+
+def go_on(base: UIMessage, batches: Sequence[Sequence[StreamEvent]]) -> Page:
+    """A page on which `base` goes on."""
+    page = Page()
+    encoder = HtmlEncoder(TEMPLATES, base.id, base=base)
+    page.receive(open_with(encoder, None))
+    for batch in batches:
+        page.receive(encoder.encode(batch))
+    page.receive(encoder.end())
+    return page
+
+
+def half(*parts: dict[str, Any], status: str = "interrupted") -> UIMessage:
+    return UIMessage.model_validate(
+        {"id": "a1", "role": "assistant", "parts": parts, "metadata": {"model": "tiny", "status": status}}
+    )
+
+
+REST = [*START, TextStart("t"), TextDelta("t", "me there **was**"), TextEnd("t"), *FINISH]
+REST[-1] = MessageFinish("stop", Usage(3, 4), {"finishReason": "stop", "status": "complete"})
+
+
+def test_an_answer_goes_on_in_mid_word_in_the_place_where_it_stopped() -> None:
+    cut = half(
+        {"type": "step-start"},
+        {"type": "reasoning", "text": "hm"},
+        {"type": "text", "text": "Well.\n\nSo.\n\nOnce upon a ti"},
+    )
+    page = go_on(cut, [[event] for event in REST])
+    shown = page.places["#transcript"]
+    assert words(shown) == "Answer Thought hm Well. So. Once upon a ti Waiting for the answer"
+    assert '<div id="m-a1-1-done"><p>Well.</p>\n</div>' in shown
+    assert page.part(1) == render("So.\n\nOnce upon a time there **was**")
+    assert not page.place("parts")
+    assert "m-a1-2" not in "".join(page.places)
+
+
+def test_an_answer_that_went_on_is_one_text_after_a_reload_too() -> None:
+    cut = half({"type": "text", "text": "Once upon a ti"})
+    whole = fold(cut, REST)
+    assert whole is not None
+    html = render_transcript(TEMPLATES, [whole], {})
+    assert render("Once upon a time there **was**") in html
+    assert html.count('class="prose"') == 1
+    assert "Interrupted" not in html
+    assert "Continue" not in html
+
+
+def test_an_answer_that_was_cut_before_a_text_goes_on_below() -> None:
+    cut = half({"type": "text", "text": "I look."}, {"type": "reasoning", "text": "hm"})
+    page = go_on(cut, [REST])
+    assert "<p>I look.</p>" in page.places["#transcript"]
+    assert page.part(1) == render("me there **was**")
+
+
+def test_an_answer_that_goes_on_waits_visibly_until_it_does() -> None:
+    cut = half({"type": "text", "text": "Once"})
+    assert 'id="m-a1-pause"' in go_on(cut, []).places["#transcript"]
+    assert "#m-a1-pause" not in go_on(cut, [START]).deleted
+    assert go_on(cut, [[event] for event in REST]).deleted.count("#m-a1-pause") == 1
+
+
+def test_the_note_of_an_answer_goes_when_it_has_gone_on_to_its_end() -> None:
+    cut = half({"type": "text", "text": "Once upon a ti"})
+    assert "Interrupted" in go_on(cut, []).place("ending")
+    assert "Continue" in go_on(cut, [REST[:-1]]).place("ending")
+    ended = go_on(cut, [REST]).place("ending")
+    assert "Interrupted" not in ended
+    assert "Continue" not in ended
+
+
+def test_an_answer_that_could_not_go_on_keeps_what_it_has() -> None:
+    page = go_on(half({"type": "text", "text": "Once"}), [[StreamError("Too busy.", "x", 429)]])
+    assert "Too busy." in page.place("ending")
+    assert 'name="regenerate" value="a1"' in page.place("ending")
+    assert 'name="continue" value="a1"' in page.place("ending")
+    assert "Once" in page.places["#transcript"]
+
+
+def test_texts_with_nothing_between_them_are_one_text() -> None:
+    events = [
+        *START,
+        *[TextStart("1"), TextDelta("1", "The sky is "), TextEnd("1")],
+        SourceUrl("s", "https://a.example"),
+        *[TextStart("2"), TextDelta("2", "bl*u"), TextEnd("2"), TextStart("3"), TextDelta("3", "e*."), TextEnd("3")],
+        *[ReasoningStart("r"), ReasoningDelta("r", "hm"), ReasoningEnd("r")],
+        *[TextStart("4"), TextDelta("4", "Yes."), TextEnd("4"), *FINISH],
+    ]
+    page = show([[event] for event in events])
+    assert [page.part(number) for number in (1, 2, 3)] == [
+        render(text) for text in ("The sky is bl*ue*.", "hm", "Yes.")
+    ]
+    whole = fold(None, events)
+    assert whole is not None
+    html = render_transcript(TEMPLATES, [whole], {})
+    assert [html.index(page.part(number)) for number in (1, 2, 3)] == sorted(
+        html.index(page.part(n)) for n in (1, 2, 3)
+    )
+
+
+def test_an_answer_that_ends_says_where_it_stands() -> None:
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    encoder.encode(answer("hello"))
+    assert b"2/2" in encoder.end(Place(0, 2, 2, "6", None))
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    encoder.encode(answer("hello"))
+    assert b"Versions of" not in encoder.end()
 
 
 def test_an_answer_ends_as_a_page_load_would_show_it() -> None:
@@ -228,7 +349,11 @@ def test_text_cannot_break_out_of_its_place(text: str) -> None:
     events = answer(text, pieces=5)
     page = show([[event] for event in events])
     expected = {"1-done", "1-tail", "parts", "ending"}
-    assert {place.removeprefix(f"#{element_id('a1')}-") for place in page.places} == {*expected, "#composer-action"}
+    assert {place.removeprefix(f"#{element_id('a1')}-") for place in page.places} == {
+        *expected,
+        "#composer-action",
+        "#after",
+    }
     assert page.part(1) == render(text.replace("\r", "\n"))
     as_reasoning = [*START, ReasoningStart("t"), *[e for e in events if isinstance(e, TextDelta)]]
     deltas = [ReasoningDelta(e.id, e.delta) if isinstance(e, TextDelta) else e for e in as_reasoning]
@@ -319,83 +444,7 @@ def test_what_the_stream_showed_is_what_a_page_load_shows() -> None:
     page = show([ANSWER])
     folded = fold(None, ANSWER)
     assert folded is not None
-    html = TEMPLATES.get_template("transcript.html").render(messages=[folded], answer_id=None)
+    html = render_transcript(TEMPLATES, [folded], {})
     for number in (1, 2):
         assert page.part(number) in html
     assert words(page.place("sources")) in words(html)
-
-
-def test_a_stored_answer_is_shown_whole() -> None:
-    (stored,) = parse_messages(
-        [
-            {
-                "id": "client's own <id>",
-                "role": "assistant",
-                "metadata": {"model": "tiny", "status": "error", "error": {"code": "x", "text": "It <broke>."}},
-                "parts": [
-                    {"type": "step-start"},
-                    {"type": "reasoning", "text": "hm"},
-                    {"type": "text", "text": "**yes**"},
-                    {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AAAA"},
-                    {"type": "file", "mediaType": "image/png", "url": "https://evil.example/x.png", "filename": "<f>"},
-                    {"type": "source-url", "sourceId": "1", "url": "https://a.example"},
-                    {
-                        "type": "tool-add",
-                        "toolCallId": "c",
-                        "state": "output-available",
-                        "input": {"a": 1},
-                        "output": 2,
-                    },
-                    {"type": "data-x", "data": 1},
-                    {"type": "of-a-newer-client", "x": 1},
-                ],
-            }
-        ]
-    )
-    html = TEMPLATES.get_template("transcript.html").render(messages=[stored], answer_id=None)
-    assert "<strong>yes</strong>" in html
-    assert 'src="data:image/png;base64,AAAA"' in html
-    assert "evil.example" not in html
-    assert "&lt;f&gt;" in html
-    assert "It &lt;broke&gt;." in html
-    assert f'id="{element_id("client" + chr(39) + "s own <id>")}"' in html
-
-
-def test_a_question_that_nobody_answered_can_be_asked_again() -> None:
-    html = TEMPLATES.get_template("transcript.html").render(messages=[QUESTION], answer_id=None)
-    assert 'name="regenerate" value=""' in html
-
-
-def test_ids_of_messages_are_safe_in_selectors() -> None:
-    assert element_id("abc_1-2") == "m-abc_1-2"
-    for odd in ("a b", "#x", 'a"b', "é", "\ud800", "x" * 200, ""):
-        assert re.fullmatch(r"m-[0-9a-f]{32}", element_id(odd))
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [None, 5, "text", [], {"usage": 5, "model": 7}, {"usage": {"outputTokens": "x"}, "durationMs": "y"}, {"error": 1}],
-)
-def test_metadata_of_other_clients_tells_nothing(metadata: Any) -> None:
-    end = describe_ending(metadata)
-    assert (end.summary, end.detail, end.note, end.error) == ("", "", "", "")
-
-
-@pytest.mark.parametrize(
-    ("metadata", "note"),
-    [
-        ({"status": "interrupted"}, "Interrupted: the server went away before the end."),
-        ({"finishReason": "length"}, "Cut off: the answer reached its token limit."),
-        ({"finishReason": "content-filter"}, "Cut off by a content filter of the model service."),
-        ({"finishReason": "stop"}, ""),
-    ],
-)
-def test_an_unusual_end_is_explained(metadata: Any, note: str) -> None:
-    assert describe_ending(metadata).note == note
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "said"), [(340, "0.3 s"), (9_940, "9.9 s"), (12_300, "12 s"), (65_000, "1 min 5 s")]
-)
-def test_durations_are_short(milliseconds: int, said: str) -> None:
-    assert describe_ending({"durationMs": milliseconds}).summary == said

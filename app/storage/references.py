@@ -1,0 +1,18 @@
+"""Which attachments the messages name: what nothing names any more may go."""
+
+from __future__ import annotations
+
+import re
+
+from app.storage.database import Database
+
+_NAMED = re.compile(r"/files/([0-9a-f]{64})")
+
+
+async def read_file_ids(database: Database, block_id: str | None) -> frozenset[str]:
+    """Of one conversation or of all. A mention in a text counts too: a picture in an answer is one."""
+    rows = await database.read(
+        "SELECT body FROM messages WHERE (:block_id IS NULL OR block_id = :block_id) AND instr(body, '/files/') > 0",
+        {"block_id": block_id},
+    )
+    return frozenset(file_id for (body,) in rows for file_id in _NAMED.findall(body))

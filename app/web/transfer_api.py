@@ -1,0 +1,110 @@
+"""Conversations out and in: `GET /api/ai/conversations/{blockId}/export` and `POST /api/ai/conversations/import`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.chat.presets import check_block_changes
+from app.core.errors import InvalidRequest, NotFound
+from app.core.ports import Conversation
+from app.web.deps import Deps, State
+from app.web.requests import block_id_of, deps_of
+from app.web.responses import JSONAnswer
+from app.wire.exports import disposition, file_ids, to_html, to_json, to_markdown, with_contents
+from app.wire.imported import ImportedConversation
+from app.wire.imports import Skipped, read_import
+from app.wire.json import parse_json
+
+MAX_INLINED_BYTES = 50_000_000
+"""Of all files in one export; those beyond it stay names."""
+
+_MEDIA_TYPES: Mapping[str, str] = {
+    "json": "application/json",
+    "markdown": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+}
+_EXTENSIONS: Mapping[str, str] = {"json": "json", "markdown": "md", "html": "html"}
+
+
+async def get_export(request: Request[State]) -> Response:
+    """A file to download. The answer that is still being written is not in it."""
+    deps = deps_of(request)
+    block_id = block_id_of(request)
+    form = request.query_params.get("format", "json")
+    if form not in _MEDIA_TYPES:
+        raise InvalidRequest(f"`format` must be one of {', '.join(_MEDIA_TYPES)}.", param="format")
+    conversation = await deps.store.load(block_id)
+    if conversation is None:
+        raise NotFound("There is no such conversation.")
+    content = await _written(deps, conversation, form)
+    headers = {"content-disposition": disposition(conversation, _EXTENSIONS[form])}
+    return Response(content, media_type=_MEDIA_TYPES[form], headers=headers)
+
+
+async def post_import(request: Request[State]) -> Response:
+    """Store what is not there yet. Nothing that is there is overwritten, so the same import twice changes nothing."""
+    deps = deps_of(request)
+    found = await asyncio.to_thread(read_import, parse_json(await request.body()))
+    imported: list[dict[str, Any]] = []
+    skipped = list(found.skipped)
+    for index, item in found.conversations:
+        try:
+            stored, refused = await _store(deps, item)
+        except InvalidRequest as error:
+            if not found.is_list:
+                raise
+            skipped.append(Skipped(index, error.message))
+            continue
+        imported.append(stored)
+        skipped += [Skipped(index, why) for why in refused]
+    skipped.sort(key=lambda item: item.index)
+    return JSONAnswer({"imported": imported, "skipped": [{"index": item.index, "why": item.why} for item in skipped]})
+
+
+async def _written(deps: Deps, conversation: Conversation, form: str) -> bytes | str:
+    if form == "markdown":
+        return await asyncio.to_thread(to_markdown, conversation)
+    contents: dict[str, bytes] = {}
+    left = MAX_INLINED_BYTES
+    for file_id in file_ids(conversation):
+        stored = await deps.files.find(file_id)
+        if stored is not None and stored.size <= left and (content := await deps.files.read(file_id)) is not None:
+            contents[file_id] = content
+            left -= len(content)
+    conversation = await asyncio.to_thread(with_contents, conversation, contents)
+    if form == "html":
+        return await asyncio.to_thread(to_html, deps.templates, conversation)
+    return await asyncio.to_thread(to_json, conversation, await deps.store.block(conversation.block_id))
+
+
+async def _store(deps: Deps, item: ImportedConversation) -> tuple[dict[str, Any], list[str]]:
+    """The conversation as the answer names it, and why some of its metadata was not taken.
+
+    Raises:
+        InvalidRequest: nothing of it was stored.
+    """
+    received = await deps.attachments.receive(item.messages)
+    async with deps.attachments.kept(received.messages, received.contents):
+        conversation = await deps.store.save(item.block_id, received.messages, placement="merge", dates=item.dates)
+    block = await deps.store.block(item.block_id)
+    said = dict(item.metadata)
+    if item.title and item.title != conversation.title:
+        said["title"] = item.title
+    changes: dict[str, Any] = {}
+    refused: list[str] = []
+    for key, value in said.items():
+        if key in block:
+            continue
+        try:
+            changes |= check_block_changes(deps.configuration(), {key: value})
+        except InvalidRequest as error:
+            refused.append(error.message)
+    if changes:
+        block = await deps.store.patch_block(item.block_id, changes)
+    title = block.get("title", conversation.title)
+    return {"id": item.block_id, "title": title, "messageCount": len(conversation.messages)}, refused

@@ -1,0 +1,123 @@
+"""What a transcript on a page tells of stored messages: values that the templates show, and the transcript itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from jinja2 import Environment
+
+from app.core.messages import FilePart, Part, ReasoningPart, TextPart, ToolPart, UIMessage
+from app.core.ports import Branch
+
+_PLAIN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+
+
+def element_id(message_id: str) -> str:
+    """The id of a message's element: safe in attributes and selectors whatever a client chose as id."""
+    if _PLAIN_ID.fullmatch(message_id):
+        return f"m-{message_id}"
+    return f"m-{sha256(message_id.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a finished answer's metadata has to tell people."""
+
+    summary: str = ""
+    """Model, tokens and time on one line."""
+    detail: str = ""
+    note: str = ""
+    error: str = ""
+    is_cut: bool = False
+    """There would have been more to say."""
+
+
+def describe_ending(metadata: Any) -> Ending:
+    """Metadata may be a client's own: whatever has not the shape we write is left out."""
+    said = metadata if isinstance(metadata, Mapping) else {}
+    usage = said["usage"] if isinstance(said.get("usage"), Mapping) else {}
+    error = said["error"] if isinstance(said.get("error"), Mapping) else {}
+    model, duration = said.get("model"), said.get("durationMs")
+    tokens_in, tokens_out = usage.get("inputTokens"), usage.get("outputTokens")
+    summary = [model] if isinstance(model, str) else []
+    if isinstance(tokens_out, int) and tokens_out > 0:
+        summary.append(f"{tokens_out:,} tokens")
+    if isinstance(duration, int | float):
+        summary.append(show_seconds(duration / 1000))
+    status, reason = str(said.get("status")), str(said.get("finishReason"))
+    return Ending(
+        summary=" · ".join(summary),
+        detail=f"{tokens_in:,} tokens in, {tokens_out:,} out" if _both_numbers(tokens_in, tokens_out) else "",
+        note=_NOTES.get(status) or _NOTES.get(reason) or "",
+        error=str(error.get("text") or "The answer failed.") if status == "error" else "",
+        is_cut=status in ("stopped", "interrupted", "error") or reason == "length",
+    )
+
+
+def _both_numbers(first: Any, second: Any) -> bool:
+    return isinstance(first, int) and isinstance(second, int)
+
+
+_NOTES: Mapping[str, str] = {
+    "stopped": "Stopped.",
+    "interrupted": "Interrupted: the server went away before the end.",
+    "length": "Cut off: the answer reached its token limit.",
+    "content-filter": "Cut off by a content filter of the model service.",
+}
+
+
+def show_seconds(seconds: float) -> str:
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def pretty_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def shown_parts(parts: Sequence[Part]) -> Sequence[Part]:
+    """What stands in an answer, one below the other. Texts with nothing between them are one text: an answer that was
+    continued goes on in mid-sentence.
+    """
+    shown: list[Part] = []
+    for part in parts:
+        if isinstance(part, TextPart) and shown and isinstance(shown[-1], TextPart):
+            shown[-1] = TextPart(type="text", text=shown[-1].text + part.text)
+        elif isinstance(part, TextPart | ReasoningPart | FilePart | ToolPart):
+            shown.append(part)
+    return shown
+
+
+def render_transcript(templates: Environment, messages: Sequence[UIMessage], places: Mapping[str, Place]) -> str:
+    """All messages, as they are stored."""
+    template = templates.get_template("transcript.html")
+    return template.render(messages=messages, places=places, answer_id=None, base=None, growing=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands among all that were said in its place: 2 of 3."""
+
+    index: int
+    """Of the places with a choice, from the beginning of the conversation; a choice leaves those above as they are."""
+    number: int
+    count: int
+    earlier: str | None
+    """The handle of the branch before this one."""
+    later: str | None
+
+
+def places_of(branches: Sequence[Sequence[Branch]]) -> Mapping[str, Place]:
+    """By message id, from what `ConversationStore.branches` answers."""
+    places: dict[str, Place] = {}
+    for index, choices in enumerate(branches):
+        here = next(i for i, branch in enumerate(choices) if branch.active)
+        handles = [None, *(branch.handle for branch in choices), None]
+        places[choices[here].message_id] = Place(index, here + 1, len(choices), handles[here], handles[here + 2])
+    return places
