@@ -91,8 +91,6 @@ class HtmlEncoder:
         self._metadata = merge_metadata(base.metadata if base is not None else None, {})
         self._begun = base is not None
         self._says_something = base is not None and bool(base.text.strip())
-        self._pauses = base is not None
-        """Nothing was added to the base yet."""
         self._last_id = ""
         """The last message that the page shows."""
         self._is_whole = False
@@ -130,9 +128,6 @@ class HtmlEncoder:
         self._consumed += len(events)
         for event in events:
             self._apply(event)
-        if self._pauses and not all(isinstance(event, MessageStart | StepStart) for event in events):
-            self._pauses = False
-            self._write("-pause", "delete", "")
         for part in self._open.values():
             if part.changed:
                 self._write_markdown(part)

@@ -176,3 +176,47 @@ def test_a_client_without_ids_does_not_double_what_is_stored(client):
     client.post("/api/ai/chat/b1", json={"messages": messages})
     stored = client.get("/api/ai/conversations/b1").json()["messages"]
     assert [message["parts"][-1]["text"] for message in stored] == ["say a", "a", "say b", "b"]
+
+
+@pytest.mark.parametrize("query", ["protocol=data", "sdk=6", "preset=default", "preset=a%2Fb", "x=1&protocol=ui"])
+@pytest.mark.parametrize("appended", ["/c1/stream", "?chatId=c1", "/c%2F1/stream"])
+def test_whatever_parameter_is_last_an_old_sdk_may_append_to_it(client, query, appended):
+    assert client.get(f"/api/ai/chat/b1?{query}{appended}").status_code in {200, 204}
+
+
+def test_an_apps_own_chat_id_on_the_new_address_is_not_taken_for_sdk_4(client):
+    assert client.get("/api/ai/chat/b1/c1/stream?chatId=7").status_code == 204
+
+
+def test_head_looks_without_attaching(client):
+    assert client.head("/api/ai/chat/b1/stream").status_code == 204
+
+
+def test_an_answer_is_made_anew_by_its_id_alone(client):
+    first = chunks(ask(client, "say one", url="/api/ai/chat/b1"))[0]["messageId"]
+    request = {"trigger": "regenerate-message", "messageId": first}
+    response = client.post("/api/ai/chat/b1", json=request)
+    assert said(response) == "one"
+    stored = client.get("/api/ai/conversations/b1").json()["messages"]
+    assert [message["role"] for message in stored] == ["user", "assistant"]
+    assert stored[1]["id"] == chunks(response)[0]["messageId"] != first
+    assert client.post("/api/ai/chat/b1", json={**request, "messageId": "nobody"}).status_code == 400
+
+
+@pytest.mark.parametrize("state", [[], {}, None, 7, "done"])
+def test_a_tool_invocation_of_sdk_4_that_is_none_is_refused(client, state):
+    part = {
+        "type": "tool-invocation",
+        "toolInvocation": {"state": state, "toolCallId": "c", "toolName": "t", "args": {}},
+    }
+    messages = [{"role": "assistant", "content": "", "parts": [part]}, {"role": "user", "content": "x", "parts": []}]
+    assert client.post("/api/ai/chat/b1", json={"messages": messages}).status_code == 400
+
+
+def test_a_deleted_conversation_is_not_answered_from_memory(client):
+    body = {"messages": [{"id": "u1", "role": "user", "parts": [{"type": "text", "text": "say hi"}]}]}
+    first = chunks(client.post("/api/ai/chat/b1", json=body))[0]["messageId"]
+    assert chunks(client.post("/api/ai/chat/b1", json=body))[0]["messageId"] == first
+    client.delete("/api/ai/conversations/b1")
+    assert chunks(client.post("/api/ai/chat/b1", json=body))[0]["messageId"] != first
+    assert client.get("/api/ai/conversations/b1").status_code == 200

@@ -263,7 +263,7 @@ def test_a_page_load_while_an_answer_goes_on_shows_its_beginning_once(client: Te
         while "<p>" not in next(lines):
             pass
         page = client.get("/c/chat-1").text
-        assert page.count(half) == 1
+        assert page.count(f"<p>{half}</p>") == 1
         assert 'hx-sse:connect="/c/chat-1/stream"' in page
         assert "Stopped." not in page
         with client.stream("POST", "/c/chat-1", data=form, headers=HTMX) as second:

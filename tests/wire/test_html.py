@@ -240,13 +240,6 @@ def test_an_answer_that_was_cut_before_a_text_goes_on_below() -> None:
     assert page.part(1) == render("me there **was**")
 
 
-def test_an_answer_that_goes_on_waits_visibly_until_it_does() -> None:
-    cut = half({"type": "text", "text": "Once"})
-    assert 'id="m-a1-pause"' in go_on(cut, []).places["#transcript"]
-    assert "#m-a1-pause" not in go_on(cut, [START]).deleted
-    assert go_on(cut, [[event] for event in REST]).deleted.count("#m-a1-pause") == 1
-
-
 def test_the_note_of_an_answer_goes_when_it_has_gone_on_to_its_end() -> None:
     cut = half({"type": "text", "text": "Once upon a ti"})
     assert "Interrupted" in go_on(cut, []).place("ending")
