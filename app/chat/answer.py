@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from app.core.errors import AppError
-from app.core.events import MessageFinish, ReasoningDelta, StreamError, StreamEvent, TextDelta
+from app.core.events import MessageFinish, MessageStart, ReasoningDelta, StreamError, StreamEvent, TextDelta
 from app.core.fold import Draft, merge_metadata
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, ConversationStore
@@ -48,6 +48,11 @@ class Answer:
         self._unsaved_characters += sum(len(e.delta) for e in events if isinstance(e, TextDelta | ReasoningDelta))
         if self._unsaved_characters >= CHECKPOINT_CHARACTERS:
             self._due.set()
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was said: there is no answer to keep."""
+        return not any(isinstance(event, MessageStart) for event in self._events[:2])
 
     async def keep(self) -> None:
         """Save again and again until `finish`; what cannot be saved now is tried with the next checkpoint."""

@@ -15,7 +15,9 @@ from app.core.model import TurnRequest
 
 def needs_stored(request: TurnRequest) -> bool:
     """Whether the stored branch has a say in the history."""
-    return request.message_only or bool(request.minted) or request.messages[-1].role == "assistant"
+    if request.message_only or request.minted or request.trigger == "regenerate-message":
+        return True
+    return request.messages[-1].role == "assistant"
 
 
 def choose_history(request: TurnRequest, stored: Sequence[UIMessage]) -> Sequence[UIMessage]:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0
 """How long after its end a run still answers the POST that started it, sent once more."""
+LATE_SECONDS = 10.0
+"""How long after loading the conversation without the answer in flight a page may take to ask for its stream."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +44,8 @@ class Run:
     store: bool
     base: UIMessage | None = None
     """The stored message that this run continues."""
+    replaces: Sequence[UIMessage] = ()
+    """The branch as it was before: shown again if the new answer fails before its first word."""
     on_disconnect: OnDisconnect = "continue"
     task: asyncio.Task[None] | None = None
     cut: AnswerStatus = "stopped"
@@ -50,6 +54,8 @@ class Run:
     """Stopped or at its end: what is left is saving, which nothing may cancel."""
     complete: bool = False
     """Ended well, and stored."""
+    missed_at: float | None = None
+    """When somebody last loaded the conversation and did not find this answer, because it was in flight."""
 
 
 class LiveRuns:
@@ -76,7 +82,29 @@ class LiveRuns:
 
     def recent(self, block_id: str) -> Run | None:
         """The run of the block that is running, or ended well a moment ago."""
-        return self._runs.get(block_id) or self._recent.get(block_id)
+        ended = self._recent.get(block_id)
+        return self._runs.get(block_id) or (ended if ended is not None and ended.complete else None)
+
+    def loaded(self, block_id: str, without: Run | None) -> None:
+        """Note that a page has loaded the conversation, and which answer it did not find, because it was in flight."""
+        if (ended := self._recent.get(block_id)) is not None:
+            ended.missed_at = None
+        if without is not None:
+            without.missed_at = self._clock.monotonic()
+
+    def to_attach(self, block_id: str) -> Run | None:
+        """The run for a page that asks for what is in flight: the running one, or the one that ended since it loaded.
+
+        Without the latter, an answer that ends between the two requests would be in neither.
+        """
+        running, ended = self._runs.get(block_id), self._recent.get(block_id)
+        if running is not None:
+            running.missed_at = None
+            return running
+        if ended is not None and ended.missed_at is not None:
+            late = self._clock.monotonic() - ended.missed_at < LATE_SECONDS
+            return ended if late else None
+        return None
 
     def settled(self, block_id: str, messages: Sequence[UIMessage]) -> Sequence[UIMessage]:
         """Without the answer in flight: a client's copy of it is not to be stored beside what its run stores."""
@@ -213,9 +241,12 @@ class LiveRuns:
         try:
             if keeper is not None and not current.complete:
                 await answer.finish(current.cut, keeper)
+                if answer.empty:
+                    await self._bring_back(current)
         except Exception:  # whatever it is, it must not end the task group, and with it every other run
             log.exception("answer not saved", extra={"block_id": current.block_id})
         finally:
+            current.replaces = ()
             if self._runs.get(current.block_id) is current:
                 del self._runs[current.block_id]
                 self._remember(current)
@@ -223,10 +254,16 @@ class LiveRuns:
         if current.store and current.complete:
             self._after_turn(current.block_id)
 
+    async def _bring_back(self, failed: Run) -> None:
+        """An answer that was to be replaced is shown again, unless the conversation has gone on meanwhile."""
+        conversation = await self._conversations.load(failed.block_id)
+        shown = [message.id for message in conversation.messages] if conversation is not None else []
+        if failed.replaces and shown == [message.id for message in failed.replaces[: len(shown)]]:
+            await self._conversations.save(failed.block_id, failed.replaces, placement="branch")
+
     def _remember(self, ended: Run) -> None:
-        if ended.complete:
-            self._recent[ended.block_id] = ended
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._forget, ended)
+        self._recent[ended.block_id] = ended
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._forget, ended)
 
     def _forget(self, ended: Run) -> None:
         if self._recent.get(ended.block_id) is ended:

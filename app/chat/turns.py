@@ -29,6 +29,8 @@ class _Prepared:
     """A request that is known to be right."""
 
     history: Sequence[UIMessage]
+    replaces: Sequence[UIMessage]
+    """The branch as it is shown now, where the history is only the beginning of it: a regeneration."""
     resolved: Resolved
     provider: Provider
     model_request: ModelRequest
@@ -87,7 +89,9 @@ class Turns:
 
     async def _prepare(self, block_id: str, request: TurnRequest, received: Received) -> _Prepared:
         conversation = await self._conversations.load(block_id) if needs_stored(request) else None
-        history = choose_history(request, conversation.messages if conversation is not None else ())
+        stored = conversation.messages if conversation is not None else ()
+        history = choose_history(request, stored)
+        known = [message.id for message in stored[: len(history)]] == [message.id for message in history]
         resolved = resolve(
             self._configuration(),
             url_preset=request.preset,
@@ -97,7 +101,9 @@ class Turns:
         )
         provider = self._providers.open(resolved.preset)
         files = await self._attachments.read(history, received.contents)
-        return _Prepared(history, resolved, provider, _model_request(resolved, history, files))
+        model_request = _model_request(resolved, history, files)
+        replaces = stored if known and len(stored) > len(history) else ()
+        return _Prepared(history, replaces, resolved, provider, model_request)
 
     async def _save(
         self, block_id: str, request: TurnRequest, history: Sequence[UIMessage], received: Received
@@ -123,6 +129,7 @@ class Turns:
             key=key,
             store=store,
             base=base,
+            replaces=prepared.replaces,
             on_disconnect=prepared.resolved.values.on_disconnect or "continue",
         )
         turn = Turn(

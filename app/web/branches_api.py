@@ -32,7 +32,7 @@ async def post_branch(request: Request[State]) -> Response:
         raise InvalidRequest("`branch` is missing.", param="branch")
     if deps.runs.running(block_id) is not None:
         raise RunInProgress("An answer is still being written in this conversation. Stop it or wait for its end.")
-    return conversation_response(request, await deps.store.choose(block_id, branch))
+    return await conversation_response(request, await deps.store.choose(block_id, branch))
 
 
 async def post_fork(request: Request[State]) -> Response:

@@ -49,7 +49,7 @@ async def get_stream_by_query(request: Request[State]) -> Response:
 async def _attach(request: Request[State], query: QueryParams, *, is_v4: bool) -> Response:
     deps = deps_of(request)
     encoder = choose_encoder(protocol_of(request, query), sdk_of(request, query), is_v4=is_v4)
-    run = deps.runs.running(block_id_of(request))
+    run = deps.runs.to_attach(block_id_of(request))
     if run is not None and request.method != "HEAD":
         return await stream_run(request, deps.runs.replay(run), encoder)
     if is_v4:  # SDK 4 takes a 204 for an error

@@ -21,10 +21,15 @@ from app.wire.chat_request import read_messages
 
 
 async def get_conversation(request: Request[State]) -> Response:
-    conversation = await deps_of(request).store.load(block_id_of(request))
+    deps, block_id = deps_of(request), block_id_of(request)
+    running = deps.runs.running(block_id)  # asked first: it may end while the conversation is being loaded
+    conversation = await deps.store.load(block_id)
     if conversation is None:
         raise NotFound("There is no such conversation.")
-    return conversation_response(request, conversation)
+    if not wants_html(request):
+        found = running is None or any(message.id == running.message_id for message in conversation.messages)
+        deps.runs.loaded(block_id, without=None if found else running)
+    return await conversation_response(request, conversation)
 
 
 async def post_conversation(request: Request[State]) -> Response:
@@ -74,10 +79,10 @@ async def list_conversations(request: Request[State]) -> Response:
     return JSONAnswer(value)
 
 
-def conversation_response(request: Request[State], conversation: Conversation) -> Response:
+async def conversation_response(request: Request[State], conversation: Conversation) -> Response:
     """As whoever asks can show it: the htmx page, SDK 4, every other program."""
     if wants_html(request):
-        return transcript_html(request, conversation)
+        return await transcript_html(request, conversation)
     messages = with_usable_addresses(request, conversation.messages)
     return _answer(replace(conversation, messages=messages), for_v4=(sdk_of(request) or "").split(".")[0] == "4")
 

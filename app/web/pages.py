@@ -152,8 +152,10 @@ async def get_turn_stream(request: Request[State]) -> Response:
     return await _attach(deps, block_id, whole=True)
 
 
-def transcript_html(request: Request[State], conversation: Conversation) -> HTMLResponse:
-    return HTMLResponse(render_transcript(deps_of(request).templates, conversation.messages, {}))
+async def transcript_html(request: Request[State], conversation: Conversation) -> HTMLResponse:
+    deps = deps_of(request)
+    places = await _places(deps, conversation.block_id)
+    return HTMLResponse(await asyncio.to_thread(render_transcript, deps.templates, conversation.messages, places))
 
 
 def conversation_list_html(request: Request[State], page: ConversationPage) -> HTMLResponse:

@@ -443,3 +443,13 @@ async def test_runs_are_cut_together_when_the_server_goes(house):
     await house.runs.drain(0)
     assert all(provider.closed.is_set() for provider in providers)
     assert all(house.runs.running(f"b{i}") is None for i in range(3))
+
+
+async def test_a_regeneration_that_fails_at_once_leaves_the_old_answer_in_view(house):
+    first = await house.turns(ScriptedProvider(*saying("old"))).begin("b", ask("hi"))
+    await house.events(first)
+    again = ask("hi", trigger="regenerate-message")
+    await house.events(await house.turns(ScriptedProvider(RuntimeError("boom"))).begin("b", again))
+    assert await stored(house) == [("u1", "hi"), (first.message_id, "old")]
+    await house.events(run := await house.turns(ScriptedProvider(*saying("new"))).begin("b", again))
+    assert await stored(house) == [("u1", "hi"), (run.message_id, "new")]

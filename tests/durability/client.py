@@ -35,6 +35,10 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+opened: list[Stream] = []
+"""Every stream of the test that runs, also those that it forgets to close when it fails."""
+
+
 class Stream:
     """One request whose answer comes bit by bit. Nothing is read before the test asks for it."""
 
@@ -43,6 +47,7 @@ class Stream:
     ) -> None:
         address = urlsplit(url)
         assert address.hostname is not None
+        opened.append(self)
         self.sent_at = time.monotonic()
         self.chunks: list[dict[str, Any]] = []
         self.done = False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.client import Chat
+from tests.durability.client import Chat, opened
 from tests.server_process import ServerProcess, server_process
 from tests.upstream import Upstream
 
@@ -64,6 +64,14 @@ def _numbers() -> Iterator[int]:
 def chat(server: ServerProcess, _numbers: Iterator[int]) -> Chat:
     """A conversation that nobody has begun yet."""
     return Chat(server, f"block-{next(_numbers)}")
+
+
+@pytest.fixture(autouse=True)
+def _close_streams() -> Iterator[None]:
+    yield
+    for stream in opened:
+        stream.close()
+    opened.clear()
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,11 @@ class Cut:
     whole: str
     shown: str
     """What the client had got by then."""
+    told: list[tuple[int, float]]
+    """How many characters the model had said, and how many seconds before the cut."""
+
+    def lost_seconds(self, kept: int) -> float:
+        return max((seconds for said, seconds in self.told if said > kept), default=0.0)
 
 
 def cut_in_mid_answer(start: Start, folder: Path, upstream: Upstream, number: int, check: Callable[..., None]) -> Cut:
@@ -58,19 +63,25 @@ def cut_in_mid_answer(start: Start, folder: Path, upstream: Upstream, number: in
         stream = chat.ask(user("question", "Tell me everything"))
         stream.read_text(ON_DISK)
         wait_until(lambda: written(folder, chat.block) >= ON_DISK)
-        for gate in gates[: random.randint(1, len(gates))]:
+        said, told = sum(map(len, before)), []
+        for gate, piece in list(zip(gates, after, strict=True))[: random.randint(1, len(gates))]:
             gate.open()
+            said += len(piece)
+            told.append((said, time.monotonic()))
             time.sleep(0.005)
         time.sleep(random.uniform(0, 0.3))
         server.kill()
-        return Cut(chat.block, "".join([*before, *after]), stream.read_what_comes().text)
+        killed = time.monotonic()
+        shown = stream.read_what_comes().text
+        ago = [(said, killed - moment) for said, moment in told if said <= len(shown)]
+        return Cut(chat.block, "".join([*before, *after]), shown, ago)
 
 
 def test_a_cut_in_mid_answer_keeps_the_question_and_what_was_said(
     tmp_path: Path, start: Start, upstream: Upstream, measured: Callable[[str], None]
 ) -> None:
     cuts: list[Cut] = []
-    lost: list[int] = []
+    lost: list[tuple[int, float]] = []
 
     def check(server: ServerProcess) -> None:
         if not cuts:
@@ -85,7 +96,7 @@ def test_a_cut_in_mid_answer_keeps_the_question_and_what_was_said(
         assert cut.whole.startswith(kept)
         assert cut.whole.startswith(cut.shown)
         assert len(kept) >= ON_DISK
-        lost.append(max(0, len(cut.shown) - len(kept)))
+        lost.append((max(0, len(cut.shown) - len(kept)), cut.lost_seconds(len(kept))))
         chat.ask(question, answer, user("next", "And now?")).read()
         assert [role for role, _ in chat.said()] == ["user", "assistant"] * 2
         assert chat.said()[-1] == ("assistant", "Hello from upstream.")
@@ -95,8 +106,11 @@ def test_a_cut_in_mid_answer_keeps_the_question_and_what_was_said(
         cuts.append(cut_in_mid_answer(start, tmp_path, upstream, number, check))
     with start(tmp_path) as server:
         check(server)
-    lost.sort()
-    measured(f"kill -9 in mid-answer, {KILLS} times: {lost[KILLS // 2]} characters lost (median), {lost[-1]} (most)")
+    (characters, seconds), (most, most_seconds) = sorted(lost)[KILLS // 2], max(lost)
+    measured(
+        f"kill -9 in mid-answer, {KILLS} times: {characters} characters ({seconds:.2f} s) lost (median), "
+        f"{most} ({most_seconds:.2f} s) (most)"
+    )
 
 
 def test_what_a_cut_left_is_continued_under_the_same_id(tmp_path: Path, start: Start, upstream: Upstream) -> None:

@@ -100,6 +100,27 @@ def test_two_tabs_that_ask_at_once_leave_both_questions(chat: Chat, upstream: Up
     ]
 
 
+def test_a_copy_of_the_answer_in_flight_that_a_tab_saves_is_not_stored_beside_it(
+    chat: Chat, folder: Path, upstream: Upstream
+) -> None:
+    gate = Gate()
+    upstream.reply(steps_of(["Once upon", gate, " a time"]))
+    stream = chat.ask(QUESTION).read_text(9)
+    copy = {"id": stream.message_id, "role": "assistant", "parts": [{"type": "text", "text": "Once"}]}
+    for _ in range(2):
+        chat.save(QUESTION, copy, OTHER).json()
+        assert chat.said() == [("user", "Tell me a story"), ("user", "Tell me another one")]
+    gate.open()
+    stream.read()
+    chat.save(QUESTION, copy, OTHER).json()
+    assert chat.said() == [
+        ("user", "Tell me a story"),
+        ("assistant", "Once upon a time"),
+        ("user", "Tell me another one"),
+    ]
+    assert len(rows(folder, chat.block)) == 3
+
+
 def test_two_hundred_conversations_at_once_are_all_exact(
     server: ServerProcess, folder: Path, measured: Callable[[str], None]
 ) -> None:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from tests.durability.answers import pieces_of, steps_of
-from tests.durability.client import Chat, Stream, rows, user
+from tests.durability.client import Chat, Stream, rows, user, wait_until
 from tests.server_process import ServerProcess
 from tests.upstream import Gate, Upstream
 
@@ -90,6 +90,42 @@ def test_a_page_that_loads_in_mid_answer_has_nothing_twice(chat: Chat, upstream:
         assert chat.messages()[1]["id"] == second.message_id == stream.message_id
 
 
+def test_an_answer_that_is_continued_is_in_flight_at_once(chat: Chat, upstream: Upstream) -> None:
+    upstream.reply(steps_of(["Once upon"], ends=False))
+    chat.ask(QUESTION).read_text(9)
+    chat.stop()
+    question, answer = chat.messages()
+    gate = Gate()
+    upstream.reply(steps_of([gate, " a time"]))
+    already = len(upstream.requests)
+    stream = chat.ask(question, answer)
+    upstream.wait_for_requests(already + 1)
+    assert chat.messages() == [question], "its stream tells it from the start"
+    resumed = chat.resume()
+    gate.open()
+    is_whole(resumed.read(), "Once upon a time")
+    assert stream.read().text == " a time", "who has the beginning gets the rest"
+    assert chat.said()[1:] == [("assistant", "Once upon a time")]
+
+
+@pytest.mark.parametrize("end", ["finish", "abort"])
+def test_an_answer_that_ends_between_loading_and_resuming_is_not_missed(
+    chat: Chat, folder: Path, upstream: Upstream, end: str
+) -> None:
+    gate = Gate()
+    upstream.reply(steps_of(["Once upon a time", gate]))
+    chat.ask(QUESTION).read_text(16).close()
+    assert chat.said() == [("user", "Tell me everything")]
+    gate.open() if end == "finish" else chat.stop()
+    wait_until(lambda: rows(folder, chat.block)[-1][2] in ("complete", "stopped"))
+    for _ in range(2):  # React in its strict mode asks twice
+        stream = chat.resume().read()
+        assert stream.status == 200
+        assert (stream.text, stream.kinds[0], stream.kinds[-1]) == ("Once upon a time", "start", end)
+    assert chat.said()[1:] == [("assistant", "Once upon a time")]
+    assert not chat.running(), "who has it from loading gets it from there only"
+
+
 def test_a_page_that_loads_before_the_first_word_waits_for_it(chat: Chat, upstream: Upstream) -> None:
     gate = Gate()
     upstream.reply(steps_of([gate, "Once upon a time"]))
@@ -133,6 +169,7 @@ def test_readers_that_take_nothing_cost_little_and_may_go_on_later(
     first.read_chunk()
     with chat.resume() as other:
         other.read_text(len(text))
+        wait_until(lambda: rows(folder, chat.block)[-1][3] == text)  # writing needs memory too, for a moment
         before = resident(server)
         stuck = [chat.resume(receive_buffer=4_096) for _ in range(40)]
         for stream in stuck:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from app.core.events import TextDelta
-from app.streams.memory import MemoryStreamLog
+from app.streams.memory import MOST_EVENTS, MemoryStreamLog
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,17 @@ async def test_what_piled_up_comes_in_one_batch():
         await log.append("r", [delta(n)])
     assert await anext(reader) == [delta(0), delta(1), delta(2)]
     await reader.aclose()
+
+
+async def test_of_much_that_piled_up_a_reader_holds_little_at_a_time():
+    log = MemoryStreamLog()
+    await log.open("r")
+    events = [delta(n) for n in range(2 * MOST_EVENTS + 1)]
+    await log.append("r", events)
+    await log.close("r")
+    batches = [batch async for batch in log.read("r")]
+    assert [len(batch) for batch in batches] == [MOST_EVENTS, MOST_EVENTS, 1]
+    assert [event for batch in batches for event in batch] == events
 
 
 async def test_readers_are_counted_while_they_read():
