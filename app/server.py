@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 
 import uvicorn
@@ -62,11 +61,6 @@ class Server(uvicorn.Server):
             )
         )
         self._runs = runs
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn raises the signal once more when all is done; an end in good order is exit code 0.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         draining = asyncio.create_task(self._runs.drain(DRAIN_SECONDS))

@@ -38,8 +38,8 @@ def test_an_answer_that_ends_while_the_file_is_locked_is_saved_afterwards(
 def test_an_answer_is_written_again_soon_after_the_file_was_locked(
     chat: Chat, folder: Path, upstream: Upstream, measured: Callable[[str], None]
 ) -> None:
-    gates = [Gate(), Gate()]
-    upstream.reply(steps_of(["Once upon", gates[0], " a time", gates[1], " there was an end."]))
+    gates = [Gate(), Gate(), Gate()]
+    upstream.reply(steps_of(["Once upon", gates[0], " a time", gates[1], " there was an end.", gates[2]]))
     with chat.ask(QUESTION).read_text(9) as stream:
         wait_until(lambda: len(rows(folder, chat.block)) == 2)
         with closing(sqlite3.connect(folder / "data/palaver.db")) as other:
@@ -54,4 +54,5 @@ def test_an_answer_is_written_again_soon_after_the_file_was_locked(
         wait_until(lambda: rows(folder, chat.block)[1][3] == "Once upon a time there was an end.")
         measured(f"written again {time.monotonic() - begun:.1f} s after a lock of 3 s")
         assert time.monotonic() - begun < 10
+        gates[2].open()
         stream.read()
