@@ -99,6 +99,7 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
             attachments=attachments,
             public_url=server.public_url,
             configuration=configuration.current,
+            configuration_problem=lambda: configuration.problem,
             templates=create_templates(_folder("templates"), _folder("static")),
             new_id=new_id,
         )

@@ -27,7 +27,8 @@ async def patch_block(request: Request[State]) -> Response:
 
 
 async def get_presets(request: Request[State]) -> Response:
-    configuration = deps_of(request).configuration()
+    deps = deps_of(request)
+    configuration = deps.configuration()
     presets = [
         {
             "name": preset.name,
@@ -39,7 +40,10 @@ async def get_presets(request: Request[State]) -> Response:
         for preset in configuration.presets.values()
     ]
     chosen = configuration.preset or "default"
-    return JSONAnswer({"presets": presets, "default": chosen, "why": configuration.origin})
+    value = {"presets": presets, "default": chosen, "why": configuration.origin}
+    if (problem := deps.configuration_problem()) is not None:
+        value["problem"] = problem
+    return JSONAnswer(value)
 
 
 async def get_resolve(request: Request[State]) -> Response:

@@ -26,6 +26,8 @@ class Deps:
     """The origin under which people reach the server, where a proxy stands before it."""
     configuration: Callable[[], Configuration]
     """The configuration as it is now; a changed file replaces it."""
+    configuration_problem: Callable[[], str | None]
+    """What is wrong with the file as it is now, while an older state of it is in use."""
     templates: Environment
     new_id: Callable[[], str]
 

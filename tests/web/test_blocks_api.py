@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 BLOCK = "/api/ai/blocks/b1"
@@ -38,6 +40,19 @@ def test_the_presets_and_which_one_answers(client):
     ]
     assert answer["default"] == "default"
     assert "palaver.toml" in answer["why"]
+
+
+def test_a_broken_change_of_the_file_is_told_and_changes_nothing(client, tmp_path):
+    before = client.get("/api/ai/presets").json()
+    assert "problem" not in before
+    (tmp_path / "palaver.toml").write_text("[presets.default]\nprovider = 'nobody'\n")
+    for _ in range(200):  # looked at once a second
+        now = client.get("/api/ai/presets").json()
+        if "problem" in now:
+            break
+        time.sleep(0.05)
+    assert now["presets"] == before["presets"]
+    assert now["problem"].startswith("palaver.toml: presets.default.provider")
 
 
 def test_every_value_says_which_layer_set_it(client):
