@@ -98,13 +98,9 @@ class LiveRuns:
         Without the latter, an answer that ends between the two requests would be in neither.
         """
         running, ended = self._runs.get(block_id), self._recent.get(block_id)
-        if running is not None:
-            running.missed_at = None
+        if running is not None or ended is None or ended.missed_at is None:
             return running
-        if ended is not None and ended.missed_at is not None:
-            late = self._clock.monotonic() - ended.missed_at < LATE_SECONDS
-            return ended if late else None
-        return None
+        return ended if self._clock.monotonic() - ended.missed_at < LATE_SECONDS else None
 
     def settled(self, block_id: str, messages: Sequence[UIMessage]) -> Sequence[UIMessage]:
         """Without the answer in flight: a client's copy of it is not to be stored beside what its run stores."""
