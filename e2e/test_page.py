@@ -143,6 +143,7 @@ def test_two_tabs_see_the_same_answer(chat: Chat, upstream: Upstream) -> None:
     other = Chat(chat.page.context.new_page(), chat.server, chat.complaints)
     other.watch()
     other.page.goto(chat.page.url)
+    other.page.bring_to_front()  # a tab that nobody sees waits until somebody does
     expect(other.answers).to_contain_text("Once upon")
     gate.open()
     for tab in (chat, other):
