@@ -15,6 +15,7 @@ from typing import Any
 
 from app.core.errors import AppError, ProviderBroken
 from app.core.events import (
+    CallWarning,
     MessageFinish,
     MessageStart,
     ModelEvent,
@@ -147,6 +148,6 @@ def _opening(turn: Turn, clock: Clock) -> dict[str, Any]:
 
 
 def _split(batch: Sequence[ModelEvent]) -> tuple[list[StreamEvent], ModelFinish | None]:
-    parts: list[StreamEvent] = [event for event in batch if not isinstance(event, ModelFinish)]
+    parts: list[StreamEvent] = [event for event in batch if not isinstance(event, ModelFinish | CallWarning)]
     last = batch[-1] if batch else None
     return parts, last if isinstance(last, ModelFinish) else None

@@ -16,7 +16,7 @@ from app.chat.history import choose_history, needs_stored
 from app.chat.live import LiveRuns, Run
 from app.chat.presets import Resolved, resolve
 from app.chat.run import Turn
-from app.core.convert import system_texts, to_model_messages
+from app.core.convert import system_texts, to_prompt
 from app.core.errors import NotConfigured
 from app.core.files import File
 from app.core.messages import UIMessage
@@ -147,7 +147,7 @@ def _model_request(resolved: Resolved, history: Sequence[UIMessage], files: Mapp
     values = resolved.values
     if values.model is None:
         raise NotConfigured(f"The preset {resolved.preset.name} names no model. Add `model` to it.", param="model")
-    messages = to_model_messages(history, files)
+    messages = to_prompt(history, files=files).messages
     if messages and messages[-1].role == "assistant":  # not every service goes on with an answer that it is given
         messages = (*messages, ModelMessage("user", (Text(GO_ON),)))
     system = "\n\n".join(text for text in (values.system or "", *system_texts(history)) if text)

@@ -9,26 +9,49 @@ never sees a history it must refuse.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.core.errors import UnsupportedContent
 from app.core.files import IMAGE_TYPES, File, file_id_in, read_data_url, to_file
 from app.core.messages import FilePart, OtherPart, Part, ReasoningPart, StepStartPart, TextPart, ToolPart, UIMessage
-from app.core.model import Content, Image, ModelMessage, ModelRole, Reasoning, Text, ToolCall, ToolResult
+from app.core.model import Content, Media, ModelMessage, ModelRole, Reasoning, Text, ToolCall, ToolResult
+from app.core.tools import ToolRecord
 
 _NO_FILES: Mapping[str, File] = MappingProxyType({})
+_NO_CALLS: Mapping[str, ToolRecord] = MappingProxyType({})
 
 
-def to_model_messages(
-    messages: Sequence[UIMessage], files: Mapping[str, File] = _NO_FILES, calls: Container[str] = ()
-) -> tuple[ModelMessage, ...]:
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something of the history that no service takes as it was."""
+
+    kind: str
+    """What was mended, such as `call-without-result`."""
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    messages: tuple[ModelMessage, ...]
+    repairs: tuple[Repair, ...] = ()
+
+
+def to_prompt(
+    messages: Sequence[UIMessage],
+    *,
+    files: Mapping[str, File] = _NO_FILES,
+    calls: Mapping[str, ToolRecord] = _NO_CALLS,
+    takes: Container[str] = IMAGE_TYPES,
+) -> Prompt:
     """The prompt for `messages`, without system messages (`system_texts` has those).
 
     Args:
         messages: the history.
         files: by id, what parts name by `/files/<id>`.
-        calls: ids of the tool calls that this server made itself. A client's word about any other is no evidence that
-            it happened, so they are left out.
+        calls: by id, the tool calls that this server made itself: their arguments and results are taken from here. A
+            client's word about any other is no evidence that it happened, so they are left out.
+        takes: the media types that the model can be given.
 
     Raises:
         UnsupportedContent: a user's part cannot be sent to a model; `param` names it.
@@ -40,9 +63,9 @@ def to_model_messages(
             _append(out, "user", _user_content(message, where, files))
         elif message.role == "assistant":
             for block in _blocks(message.parts, calls):
-                _append(out, "assistant", _assistant_content(block))
-                _append(out, "tool", _tool_results(block))
-    return tuple(out)
+                _append(out, "assistant", _assistant_content(block, calls))
+                _append(out, "tool", _tool_results(block, calls))
+    return Prompt(tuple(out))
 
 
 def system_texts(messages: Iterable[UIMessage]) -> list[str]:
@@ -86,13 +109,13 @@ def _user_part(part: Part, where: str, files: Mapping[str, File]) -> Sequence[Co
     return []
 
 
-def _image(part: FilePart, where: str, files: Mapping[str, File]) -> Image:
+def _image(part: FilePart, where: str, files: Mapping[str, File]) -> Media:
     file_id = file_id_in(part.url)
     file = files.get(file_id) if file_id is not None else to_file(read_data_url(part.url, where))
     if file is None:
         raise UnsupportedContent("The server does not have this file. Attach it again.", param=where)
     if file.media_type in IMAGE_TYPES:
-        return Image(file.media_type, file.data)
+        return Media(file.media_type, file.data)
     if part.media_type.lower() in IMAGE_TYPES:
         raise UnsupportedContent("The file is not an image of the type that it claims to be.", param=where)
     raise UnsupportedContent(
@@ -100,7 +123,7 @@ def _image(part: FilePart, where: str, files: Mapping[str, File]) -> Image:
     )
 
 
-def _blocks(parts: Sequence[Part], calls: Container[str]) -> Iterable[list[Part]]:
+def _blocks(parts: Sequence[Part], calls: Mapping[str, ToolRecord]) -> Iterable[list[Part]]:
     block: list[Part] = []
     for part in parts:
         if isinstance(part, StepStartPart):
@@ -111,33 +134,38 @@ def _blocks(parts: Sequence[Part], calls: Container[str]) -> Iterable[list[Part]
     yield block
 
 
-def _assistant_content(block: Sequence[Part]) -> list[Content]:
+def _assistant_content(block: Sequence[Part], calls: Mapping[str, ToolRecord]) -> list[Content]:
     content: list[Content] = []
     for part in block:
         if isinstance(part, TextPart) and part.text.strip():
-            content.append(Text(part.text))
+            content.append(Text(part.text, part.provider_metadata))
         elif isinstance(part, ReasoningPart):
             content.append(Reasoning(part.text, part.provider_metadata))
-        elif isinstance(part, ToolPart) and part.state != "input-streaming":
-            content.append(ToolCall(part.tool_call_id, part.name, part.input))
+        elif isinstance(part, ToolPart):
+            record = calls[part.tool_call_id]
+            ran = record.runs == "provider"
+            content.append(ToolCall(part.tool_call_id, record.tool_name, record.input, ran, record.call_metadata))
+            if ran:
+                content.append(_result(record))
     if all(isinstance(item, Reasoning) for item in content):
         return []  # thinking that led to nothing: an interrupted answer
     return content
 
 
-def _tool_results(block: Sequence[Part]) -> list[Content]:
-    results: list[Content] = []
-    for part in block:
-        if not isinstance(part, ToolPart) or part.state == "input-streaming":
-            continue
-        match part.state:
-            case "output-available":
-                output, is_error = part.output, False
-            case "output-error":
-                output, is_error = part.error_text or "The tool failed.", True
-            case "output-denied":
-                output, is_error = "The user did not allow this call.", True
-            case _:
-                output, is_error = "The call was cancelled before it had a result.", True
-        results.append(ToolResult(part.tool_call_id, part.name, output, is_error))
-    return results
+def _tool_results(block: Sequence[Part], calls: Mapping[str, ToolRecord]) -> list[Content]:
+    records = [calls[part.tool_call_id] for part in block if isinstance(part, ToolPart)]
+    return [_result(record) for record in records if record.runs != "provider"]
+
+
+def _result(record: ToolRecord) -> ToolResult:
+    match record.state:
+        case "done":
+            output, is_error = record.output, False
+        case "failed":
+            output, is_error = record.error_text or "The tool failed.", True
+        case "denied":
+            output, is_error = "The user did not allow this call.", True
+        case _:
+            output, is_error = "The call was cancelled before it had a result.", True
+    ran = record.runs == "provider"
+    return ToolResult(record.tool_call_id, record.tool_name, output, is_error, ran, record.result_metadata)

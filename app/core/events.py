@@ -89,6 +89,24 @@ class SourceUrl:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceDocument:
+    source_id: str
+    media_type: str
+    title: str
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedFile:
+    """A file that the model or a tool made."""
+
+    media_type: str
+    url: str
+    """A `data:` URL as a provider yields it, `/files/<id>` once the run has stored it."""
+    provider_metadata: ProviderMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolInputStart:
     tool_call_id: str
     tool_name: str
@@ -113,11 +131,29 @@ class ToolInputAvailable:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolInputError:
+    """A call that cannot run: its arguments are not JSON, or not what the tool takes."""
+
+    tool_call_id: str
+    tool_name: str
+    input: Any
+    """The decoded arguments, or their text where they are no JSON."""
+    error_text: str
+    dynamic: bool = False
+    provider_executed: bool = False
+    provider_metadata: ProviderMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutputAvailable:
     tool_call_id: str
     output: Any
     dynamic: bool = False
     provider_executed: bool = False
+    preliminary: bool = False
+    """More is to come: the next output replaces this one."""
+    provider_metadata: ProviderMetadata | None = None
+    """Of a call that the provider ran itself: what it wants back beside the call's own. Never leaves for a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +162,29 @@ class ToolOutputError:
     error_text: str
     dynamic: bool = False
     provider_executed: bool = False
+    provider_metadata: ProviderMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallWarning:
+    """Something of the request that this model cannot take and that was left out or translated: the AI SDK's
+    `warnings`. They end up in the message's metadata.
+    """
+
+    setting: str
+    """As the presets name it: `temperature`, `thinking`, `tools`."""
+    details: str
+    """One sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is being waited for, at this moment. Shown while it lasts, part of no message: a transient `data-status`."""
+
+    code: str
+    """`retrying`, …"""
+    text: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +193,34 @@ class ModelFinish:
 
     reason: FinishReason
     usage: Usage
+    explanation: str | None = None
+    """Why, where the service says so in words: a refusal's."""
 
 
 # What the run adds.
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApprovalRequest:
+    """The call waits for the user's yes; the turn ends with it."""
+
+    tool_call_id: str
+    approval_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApprovalResponse:
+    """What the user said to the request. For the stored message: the client that said it knows."""
+
+    tool_call_id: str
+    approval_id: str
+    approved: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutputDenied:
+    tool_call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +270,17 @@ PartEvent: TypeAlias = (
     | ReasoningDelta
     | ReasoningEnd
     | SourceUrl
+    | SourceDocument
+    | GeneratedFile
     | ToolInputStart
     | ToolInputDelta
     | ToolInputAvailable
+    | ToolInputError
     | ToolOutputAvailable
     | ToolOutputError
 )
-ModelEvent: TypeAlias = PartEvent | ModelFinish
-StreamEvent: TypeAlias = PartEvent | MessageStart | StepStart | StepFinish | MessageFinish | StreamError | Abort
+ModelEvent: TypeAlias = PartEvent | CallWarning | Status | ModelFinish
+ApprovalEvent: TypeAlias = ToolApprovalRequest | ToolApprovalResponse | ToolOutputDenied
+StreamEvent: TypeAlias = (
+    PartEvent | ApprovalEvent | Status | MessageStart | StepStart | StepFinish | MessageFinish | StreamError | Abort
+)

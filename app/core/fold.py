@@ -11,12 +11,15 @@ from typing import Any, assert_never
 
 from app.core.events import (
     Abort,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    SourceDocument,
     SourceUrl,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
@@ -24,10 +27,14 @@ from app.core.events import (
     TextDelta,
     TextEnd,
     TextStart,
+    ToolApprovalRequest,
+    ToolApprovalResponse,
     ToolInputAvailable,
     ToolInputDelta,
+    ToolInputError,
     ToolInputStart,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
 )
 from app.core.messages import ProviderMetadata, UIMessage
@@ -85,18 +92,17 @@ class Draft:
                 self._open_part("reasoning", event.id)
             case TextEnd() | ReasoningEnd():
                 self._close_part(event.id, event.provider_metadata)
-            case SourceUrl():
-                title = {"title": event.title} if event.title is not None else {}
-                self._parts.append({"type": "source-url", "sourceId": event.source_id, "url": event.url, **title})
-            case ToolInputStart() | ToolInputDelta() | ToolInputAvailable():
+            case SourceUrl() | SourceDocument() | GeneratedFile():
+                self._parts.append(_whole_part(event))
+            case ToolInputStart() | ToolInputDelta() | ToolInputAvailable() | ToolInputError():
                 self._apply_tool_input(event)
-            case ToolOutputAvailable():
-                self._tool_part(event.tool_call_id).update(state="output-available", output=event.output)
-            case ToolOutputError():
-                self._tool_part(event.tool_call_id).update(state="output-error", errorText=event.error_text)
+            case ToolOutputAvailable() | ToolOutputError():
+                self._apply_tool_output(event)
+            case ToolApprovalRequest() | ToolApprovalResponse() | ToolOutputDenied():
+                self._apply_approval(event)
             case MessageFinish():
                 self._add_metadata(event.metadata)
-            case StepFinish() | StreamError() | Abort():
+            case StepFinish() | Status() | StreamError() | Abort():
                 pass
             case _:
                 assert_never(event)
@@ -129,7 +135,7 @@ class Draft:
         if provider_metadata is not None:
             part["providerMetadata"] = provider_metadata
 
-    def _apply_tool_input(self, event: ToolInputStart | ToolInputDelta | ToolInputAvailable) -> None:
+    def _apply_tool_input(self, event: ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError) -> None:
         if isinstance(event, ToolInputDelta):
             self._tool_input[event.tool_call_id].append(event.delta)
             self._tool_part(event.tool_call_id)["rawInput"] = "".join(self._tool_input[event.tool_call_id])
@@ -148,9 +154,38 @@ class Draft:
             part["state"] = "input-streaming"
             return
         part.pop("rawInput", None)
-        part.update(state="input-available", input=event.input)
+        if isinstance(event, ToolInputError):
+            part.update(state="output-error", errorText=event.error_text)
+            part["input" if isinstance(event.input, Mapping) else "rawInput"] = event.input
+        else:
+            part.update(state="input-available", input=event.input)
         if event.provider_metadata is not None:
             part["callProviderMetadata"] = event.provider_metadata
+
+    def _apply_tool_output(self, event: ToolOutputAvailable | ToolOutputError) -> None:
+        part = self._tool_part(event.tool_call_id)
+        part.pop("preliminary", None)
+        if isinstance(event, ToolOutputError):
+            part.update(state="output-error", errorText=event.error_text)
+            part.pop("output", None)
+        else:
+            part.update(state="output-available", output=event.output)
+            if event.preliminary:
+                part["preliminary"] = True
+        if event.provider_metadata is not None:
+            part["resultProviderMetadata"] = event.provider_metadata
+
+    def _apply_approval(self, event: ToolApprovalRequest | ToolApprovalResponse | ToolOutputDenied) -> None:
+        part = self._tool_part(event.tool_call_id)
+        match event:
+            case ToolApprovalRequest():
+                part.update(state="approval-requested", approval={"id": event.approval_id})
+            case ToolApprovalResponse():
+                reason = {} if event.reason is None else {"reason": event.reason}
+                approval = {"id": event.approval_id, "approved": event.approved, **reason}
+                part.update(state="approval-responded", approval=approval)
+            case ToolOutputDenied():
+                part["state"] = "output-denied"
 
     def _find_tool_part(self, tool_call_id: str) -> dict[str, Any] | None:
         return next((part for part in reversed(self._parts) if part.get("toolCallId") == tool_call_id), None)
@@ -159,3 +194,19 @@ class Draft:
         part = self._find_tool_part(tool_call_id)
         assert part is not None, f"no tool call {tool_call_id}"
         return part
+
+
+def _whole_part(event: SourceUrl | SourceDocument | GeneratedFile) -> dict[str, Any]:
+    part: dict[str, Any]
+    match event:
+        case SourceUrl():
+            part = {"type": "source-url", "sourceId": event.source_id, "url": event.url, "title": event.title}
+        case SourceDocument():
+            part = {"type": "source-document", "sourceId": event.source_id, "mediaType": event.media_type}
+            part |= {"title": event.title, "filename": event.filename}
+        case GeneratedFile():
+            metadata = event.provider_metadata
+            part = {"type": "file", "mediaType": event.media_type, "url": event.url, "providerMetadata": metadata}
+        case _:
+            assert_never(event)
+    return {key: value for key, value in part.items() if value is not None}

@@ -84,6 +84,12 @@ class StepStartPart(_Wire):
     type: Literal["step-start"] = "step-start"
 
 
+class Approval(_Wire):
+    id: str
+    approved: bool | None = None
+    reason: str | None = None
+
+
 class ToolPart(_Wire):
     """A call and, later, its result. `type` is `tool-<name>`, or `dynamic-tool` with `tool_name`."""
 
@@ -97,6 +103,8 @@ class ToolPart(_Wire):
     preliminary: bool | None = None
     provider_executed: bool | None = None
     call_provider_metadata: ProviderMetadata | None = None
+    result_provider_metadata: ProviderMetadata | None = None
+    approval: Approval | None = None
 
     @property
     def name(self) -> str:

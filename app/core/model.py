@@ -7,19 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from app.core.messages import ProviderMetadata, UIMessage
-from app.core.values import NO_VALUES, ResponseFormat, Thinking, Values
+from app.core.tools import NO_TOOLS, ApprovalAnswer, ToolSettings, ToolSpec
+from app.core.values import NO_VALUES, Cache, ResponseFormat, Thinking, Values
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     text: str
+    provider_metadata: ProviderMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class Media:
+    """An image, a PDF, a sound. Text files become `Text`."""
+
     media_type: str
     data: str
     """Base64, without the `data:` prefix."""
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,10 @@ class ToolCall:
     id: str
     name: str
     input: Any
+    provider_executed: bool = False
+    """The service ran it itself: call and result stand together in the assistant message. Another service never saw
+    it, and its adapter leaves both out."""
+    provider_metadata: ProviderMetadata | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +50,20 @@ class ToolResult:
     name: str
     output: Any
     is_error: bool = False
+    provider_executed: bool = False
+    provider_metadata: ProviderMetadata | None = None
 
 
-Content: TypeAlias = Text | Image | Reasoning | ToolCall | ToolResult
+Content: TypeAlias = Text | Media | Reasoning | ToolCall | ToolResult
 
 ModelRole: TypeAlias = Literal["user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelMessage:
-    """`tool` messages hold only ToolResults and follow the assistant message that made the calls."""
+    """`tool` messages hold only ToolResults, one for each call of the assistant message before them that the provider
+    did not run itself, in the same order.
+    """
 
     role: ModelRole
     content: tuple[Content, ...]
@@ -73,6 +86,10 @@ class ModelRequest:
     stop: tuple[str, ...] = ()
     thinking: Thinking | None = None
     response_format: ResponseFormat = "text"
+    tools: tuple[ToolSpec, ...] = ()
+    provider_tools: tuple[Mapping[str, Any], ...] = ()
+    """Tools that the service runs itself, in its own words: `{"type": "web_search_20250305", "name": "web_search"}`."""
+    cache: Cache = "5m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +110,23 @@ class TurnRequest:
     options: Values = NO_VALUES
     headers: Values = NO_VALUES
     store: bool = True
+    tools: tuple[ToolSpec, ...] = ()
+    """Tools that the client runs itself."""
+    approvals: tuple[ApprovalAnswer, ...] = ()
+    """Answers that do not stand in the messages: the page's. With `message_only` and the answer's `message_id`."""
+    shows_approvals: bool = False
+    """The client knows requests for approval (AI SDK 6, the page); another gets a tool named `confirm` to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars for a million tokens."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    """None: as `input`."""
+    cache_write: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +157,9 @@ class Preset:
     default_model: str | None = None
     """The service's customary model, for when no layer names one."""
     timeouts: Timeouts = Timeouts()
+    provider_tools: tuple[Mapping[str, Any], ...] = ()
+    prices: Prices | None = None
+    """Instead of the price table's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +174,6 @@ class Configuration:
     """The global `ai:titlepreset`: who names conversations; without one their first words do."""
     values: Values = NO_VALUES
     """The other global `ai:*` settings."""
+    tools: ToolSettings = NO_TOOLS
     origin: str = ""
     """One sentence for people: where the default preset came from."""

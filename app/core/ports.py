@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from app.core.events import ModelEvent, StreamEvent
 from app.core.messages import Role, UIMessage
 from app.core.model import ModelRequest, Preset
+from app.core.tools import CallState, ToolRecord
 
 
 class Provider(Protocol):
     """One model service with its address and key, ready to be asked."""
+
+    @property
+    def takes(self) -> Container[str]:
+        """The media types that may stand in a prompt, beside text."""
+        ...
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """Yield the answer's events, one batch per network read, ending with exactly one `ModelFinish`.
@@ -225,6 +231,22 @@ class Files(Protocol):
 
     async def older_than(self, seconds: float) -> frozenset[str]:
         """The files that were last put so long ago. What a crash left half written so long ago is removed."""
+        ...
+
+
+class ToolLedger(Protocol):
+    """What the server remembers of the tool calls of a conversation. Every method may raise StorageUnavailable."""
+
+    async def records(self, block_id: str) -> Mapping[str, ToolRecord]:
+        """By tool call id."""
+        ...
+
+    async def put(self, block_id: str, records: Sequence[ToolRecord]) -> None:
+        """Write calls, or what has become of them."""
+        ...
+
+    async def change(self, block_id: str, record: ToolRecord, *, when: CallState) -> bool:
+        """Write `record` if the call's state is still `when`: of several who try it at once, one succeeds."""
         ...
 
 

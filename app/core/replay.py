@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterator
 
 from app.core.events import (
+    GeneratedFile,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    SourceDocument,
     SourceUrl,
     StepFinish,
     StepStart,
@@ -20,13 +22,24 @@ from app.core.events import (
     TextDelta,
     TextEnd,
     TextStart,
+    ToolApprovalRequest,
     ToolInputAvailable,
     ToolInputDelta,
     ToolInputStart,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
 )
-from app.core.messages import ReasoningPart, SourceUrlPart, StepStartPart, TextPart, ToolPart, UIMessage
+from app.core.messages import (
+    FilePart,
+    ReasoningPart,
+    SourceDocumentPart,
+    SourceUrlPart,
+    StepStartPart,
+    TextPart,
+    ToolPart,
+    UIMessage,
+)
 
 
 def to_events(message: UIMessage) -> list[StreamEvent]:
@@ -46,6 +59,10 @@ def to_events(message: UIMessage) -> list[StreamEvent]:
                 events += [ReasoningStart(part_id), ReasoningDelta(part_id, part.text), end]
             case SourceUrlPart():
                 events.append(SourceUrl(part.source_id, part.url, part.title))
+            case SourceDocumentPart():
+                events.append(SourceDocument(part.source_id, part.media_type, part.title, part.filename))
+            case FilePart():
+                events.append(GeneratedFile(part.media_type, part.url, part.provider_metadata))
             case ToolPart():
                 events += _tool_events(part)
             case _:
@@ -55,14 +72,21 @@ def to_events(message: UIMessage) -> list[StreamEvent]:
 
 def _tool_events(part: ToolPart) -> Iterator[StreamEvent]:
     dynamic, executed = part.type == "dynamic-tool", bool(part.provider_executed)
-    if part.state not in ("output-available", "output-error"):
+    if part.state in ("input-available", "approval-requested", "approval-responded"):
         metadata = part.call_provider_metadata
         yield ToolInputAvailable(part.tool_call_id, part.name, part.input, dynamic, executed, metadata)
+        if part.approval is not None and part.state == "approval-requested":
+            yield ToolApprovalRequest(part.tool_call_id, part.approval.id)
         return
     # Not ToolInputAvailable: that would make the client run its tool again.
     yield ToolInputStart(part.tool_call_id, part.name, dynamic, executed)
+    if part.state == "input-streaming":
+        return
     yield ToolInputDelta(part.tool_call_id, json.dumps(part.input))
-    if part.state == "output-available":
-        yield ToolOutputAvailable(part.tool_call_id, part.output, dynamic, executed)
-    else:
-        yield ToolOutputError(part.tool_call_id, part.error_text or "", dynamic, executed)
+    match part.state:
+        case "output-available":
+            yield ToolOutputAvailable(part.tool_call_id, part.output, dynamic, executed)
+        case "output-denied":
+            yield ToolOutputDenied(part.tool_call_id)
+        case _:
+            yield ToolOutputError(part.tool_call_id, part.error_text or "", dynamic, executed)

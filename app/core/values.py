@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.alias_generators import to_camel
 
 from app.core.errors import InvalidRequest
+from app.core.tools import Policy
 
 Thinking: TypeAlias = Literal["off", "low", "medium", "high"] | Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 """An effort, or a budget in tokens."""
@@ -21,6 +22,14 @@ ResponseFormat: TypeAlias = Literal["text", "json"]
 
 OnDisconnect: TypeAlias = Literal["continue", "cancel"]
 """What becomes of a running answer when nobody watches it any more."""
+
+
+Cache: TypeAlias = Literal["off", "5m", "1h"]
+"""Whether the provider shall keep the prompt's beginning, and for how long at least."""
+
+
+def _as_cache(value: Any) -> Any:
+    return {False: "off", True: "5m"}[value] if isinstance(value, bool) else value
 
 
 def _as_list(value: Any) -> Any:
@@ -56,6 +65,16 @@ class Values(BaseModel):
     thinking: Thinking | None = None
     response_format: ResponseFormat | None = None
     on_disconnect: OnDisconnect | None = None
+    cache: Annotated[Cache, BeforeValidator(_as_cache)] | None = None
+    max_steps: Annotated[int, Field(strict=True, ge=1, le=64)] | None = None
+    """Model calls of one turn."""
+    tools: (
+        Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(max_length=256)]
+        | None
+    ) = None
+    """Names, or patterns with `*`: `get_weather`, `mcp:files/*`."""
+    tool_policy: Mapping[str, Policy] | None = None
+    """By name or pattern; what no entry matches has the tool's own."""
 
     def said(self) -> dict[str, Any]:
         """The values that this layer sets, by field name."""
@@ -74,11 +93,17 @@ KEYS: Mapping[str, str] = {
     "ai:thinking": "thinking",
     "ai:responseformat": "response_format",
     "ai:ondisconnect": "on_disconnect",
+    "ai:cache": "cache",
+    "ai:maxsteps": "max_steps",
+    "ai:tools": "tools",
+    "ai:toolpolicy": "tool_policy",
 }
 """Keys of block metadata and global settings → field."""
 
-OPTIONS: Mapping[str, str] = {to_camel(field): field for field in Values.model_fields if field != "system"}
-"""Keys of a request's `options` → field. The system prompt is the server's: no request sets it."""
+_SERVERS_OWN = frozenset({"system", "tools", "tool_policy"})
+
+OPTIONS: Mapping[str, str] = {to_camel(field): field for field in Values.model_fields if field not in _SERVERS_OWN}
+"""Keys of a request's `options` → field. The system prompt and the tools are the server's: no request sets them."""
 
 HEADERS: Mapping[str, str] = {
     "x-ai-model": "model",
@@ -89,6 +114,8 @@ HEADERS: Mapping[str, str] = {
     "x-ai-thinking": "thinking",
     "x-ai-response-format": "response_format",
     "x-ai-on-disconnect": "on_disconnect",
+    "x-ai-cache": "cache",
+    "x-ai-max-steps": "max_steps",
 }
 
 
@@ -120,7 +147,7 @@ def parse_values(said: Mapping[str, Any], names: Mapping[str, str], *, where: st
     return Values.model_validate(fields)
 
 
-_NUMBERS = frozenset({"temperature", "top_p", "max_tokens", "thinking"})
+_NUMBERS = frozenset({"temperature", "top_p", "max_tokens", "thinking", "max_steps"})
 
 _EXPECTED: Mapping[str, str] = {
     "model": "must be the name of a model, of at most 200 characters",
@@ -131,6 +158,10 @@ _EXPECTED: Mapping[str, str] = {
     "thinking": "must be off, low, medium, high or a number of tokens",
     "response_format": "must be text or json",
     "on_disconnect": "must be continue or cancel",
+    "cache": "must be true, false, 5m or 1h",
+    "max_steps": "must be a whole number from 1 to 64",
+    "tools": "must be a list of at most 256 names of tools",
+    "tool_policy": "must be a table of tool names and auto, ask or off",
     "stop": "must be a string or a list of at most 16 strings, each of 1 to 200 characters",
 }
 

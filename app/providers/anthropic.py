@@ -12,10 +12,11 @@ import anthropic
 import httpx2
 
 from app.core.errors import ProviderError
-from app.core.model import Content, Image, ModelMessage, ModelRequest, Reasoning, Text, Timeouts, ToolCall, ToolResult
+from app.core.model import Content, Media, ModelMessage, ModelRequest, Reasoning, Text, Timeouts, ToolCall, ToolResult
 from app.core.values import Thinking
 from app.providers.anthropic_answer import AnthropicAnswer
 from app.providers.endpoint import NO_KEY, Endpoint
+from app.providers.exchange import Prepared
 from app.providers.failures import Failures
 from app.providers.http import limits, new_client, translate
 from app.providers.system_prompt import system_prompt
@@ -39,14 +40,16 @@ class AnthropicAdapter:
             http_client=new_client(endpoint),
         )
 
+    def prepare(self, request: ModelRequest) -> Prepared:
+        return Prepared(message_body(request, self._unmapped))
+
     @asynccontextmanager
-    async def send(self, request: ModelRequest, timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
         create = self._client.messages.with_streaming_response.create
-        body = message_body(request, self._unmapped)
         async with create(**body, stream=True, timeout=limits(timeouts)) as response:
             yield response.http_response
 
-    def answer(self) -> AnthropicAnswer:
+    def answer(self, request: ModelRequest) -> AnthropicAnswer:
         return AnthropicAnswer(self._unmapped)
 
     def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
@@ -125,7 +128,7 @@ def _blocks(content: Sequence[Content], unmapped: Unmapped) -> list[dict[str, An
             case Text(text):
                 if text.strip():  # the API refuses empty text
                     blocks.append({"type": "text", "text": text})
-            case Image(media_type, data):
+            case Media(media_type, data):
                 source = {"type": "base64", "media_type": media_type, "data": data}
                 blocks.append({"type": "image", "source": source})
             case Reasoning():

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from app.core.files import IMAGE_TYPES
 from app.core.model import Timeouts
 
 _CUSTOMARY = Timeouts()
@@ -38,6 +39,8 @@ class Service:
     """Takes `response_format: {"type": "json_object"}`; others get the instruction alone."""
     citations: bool = False
     """Top-level `citations` on the chunks are sources."""
+    takes: frozenset[str] = IMAGE_TYPES
+    """Media types that may stand in a prompt. Whether a model behind the address takes them is for it to say."""
     timeouts: Timeouts = _CUSTOMARY
 
 

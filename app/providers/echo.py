@@ -21,7 +21,8 @@ from app.core.events import (
     TextStart,
     Usage,
 )
-from app.core.model import GO_ON, Image, ModelRequest, Text
+from app.core.files import IMAGE_TYPES
+from app.core.model import GO_ON, Media, ModelRequest, Text
 from app.providers import echo_texts as texts
 
 SECONDS_PER_WORD = 0.015
@@ -49,6 +50,7 @@ class Echo:
     def __init__(
         self, pause: float = SECONDS_PER_WORD, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
+        self.takes = IMAGE_TYPES
         self._pause = pause
         self._sleep = sleep
 
@@ -95,7 +97,7 @@ def _rest(request: ModelRequest) -> _Script:
     return replace(script, text=script.text.removeprefix(said), thought="", breaks=False)
 
 
-def _command(command: str, rest: str, images: Sequence[Image]) -> _Script | None:
+def _command(command: str, rest: str, images: Sequence[Media]) -> _Script | None:
     match command:
         case "help":
             return _Script(texts.HELP)
@@ -123,19 +125,19 @@ def _command(command: str, rest: str, images: Sequence[Image]) -> _Script | None
             return None
 
 
-def _last_user_message(request: ModelRequest) -> tuple[str, list[Image]]:
+def _last_user_message(request: ModelRequest) -> tuple[str, list[Media]]:
     content = next((message.content for message in reversed(request.messages) if message.role == "user"), ())
     text = "\n\n".join(item.text for item in content if isinstance(item, Text))
-    return text.strip(), [item for item in content if isinstance(item, Image)]
+    return text.strip(), [item for item in content if isinstance(item, Media)]
 
 
-def _echoed(prompt: str, images: Sequence[Image]) -> str:
+def _echoed(prompt: str, images: Sequence[Media]) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in prompt.splitlines())
     said = [f"You said:\n\n{quoted}"] if prompt else []
     return "\n\n".join([*said, *([_described(images)] if images else []), texts.ABOUT])
 
 
-def _described(images: Sequence[Image]) -> str:
+def _described(images: Sequence[Media]) -> str:
     lines = [f"- {image.media_type}, {len(image.data) * 3 // 4 - image.data.count('='):,} bytes" for image in images]
     kind = "an image" if len(lines) == 1 else f"{len(lines)} images"
     return f"I got {kind}, and all that a demo can see is this:\n\n" + "\n".join(lines) if lines else ""

@@ -8,12 +8,13 @@ only with its format's own end mark.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.core.errors import ProviderError
-from app.core.events import ModelEvent, ModelFinish
+from app.core.events import CallWarning, ModelEvent, ModelFinish
 from app.core.model import ModelRequest, Timeouts
 from app.providers.failures import Failures, ReportedError
 from app.providers.parsing import Mender, Parser
@@ -46,12 +47,23 @@ class Answer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request in the words of a service."""
+
+    body: Mapping[str, Any]
+    warnings: tuple[CallWarning, ...] = ()
+    """What this model cannot take and was left out or said otherwise."""
+
+
 class Adapter(Protocol):
     """What a format is like."""
 
-    def send(self, request: ModelRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[httpx2.Response]: ...
+    def prepare(self, request: ModelRequest) -> Prepared: ...
 
-    def answer(self) -> Answer: ...
+    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[httpx2.Response]: ...
+
+    def answer(self, request: ModelRequest) -> Answer: ...
 
     def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError: ...
 
@@ -62,8 +74,14 @@ class Exchange:
     """A `Provider` that asks a service over HTTP."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Adapter]], failures: Failures, timeouts: Timeouts, retry: Retry
+        self,
+        connect: Callable[[], Awaitable[Adapter]],
+        failures: Failures,
+        timeouts: Timeouts,
+        retry: Retry,
+        takes: frozenset[str],
     ) -> None:
+        self.takes = takes
         self._connect = connect
         self._failures = failures
         self._timeouts = timeouts
@@ -74,6 +92,7 @@ class Exchange:
             adapter = await self._connect()
         except Exception as error:  # noqa: BLE001 - an SDK that is not installed, an address that is none
             raise self._failures.unexpected(error) from None
+        prepared = adapter.prepare(request)
         clock = asyncio.get_running_loop().time
         began = clock()
         attempt = 1
@@ -81,10 +100,12 @@ class Exchange:
             answering = False
             try:
                 async with AsyncExitStack() as stack:
-                    reader = await self._send(adapter, request, stack, began + self._timeouts.total)
+                    sent = adapter.send(prepared.body, self._timeouts)
+                    answer = adapter.answer(request)
+                    reader = await self._send(sent, answer, stack, began + self._timeouts.total)
                     while events := await reader.next():
+                        yield events if answering else [*prepared.warnings, *events]
                         answering = True
-                        yield events
                     return
             except ProviderError as error:
                 failure = error
@@ -96,15 +117,21 @@ class Exchange:
             await self._retry.sleep(wait)
             attempt += 1
 
-    async def _send(self, adapter: Adapter, request: ModelRequest, stack: AsyncExitStack, deadline: float) -> _Reader:
+    async def _send(
+        self,
+        sent: AbstractAsyncContextManager[httpx2.Response],
+        answer: Answer,
+        stack: AsyncExitStack,
+        deadline: float,
+    ) -> _Reader:
         first = min(asyncio.get_running_loop().time() + self._timeouts.first_event, deadline)
         try:
             async with asyncio.timeout_at(first):
-                response = await stack.enter_async_context(adapter.send(request, self._timeouts))
+                response = await stack.enter_async_context(sent)
         except TimeoutError:
             raise self._failures.timeout("the first word", self._timeouts.first_event) from None
         body = await stack.enter_async_context(aclosing(response.aiter_raw()))
-        reader = _Reader(body, adapter.answer(), self._failures, self._timeouts, first, deadline)
+        reader = _Reader(body, answer, self._failures, self._timeouts, first, deadline)
         stack.push_async_callback(reader.close)
         await reader.refuse_other_content(response.headers.get("content-type", ""))
         return reader

@@ -5,7 +5,7 @@ is read as bytes. How a service differs stands in its row of the catalog.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,10 +13,11 @@ import httpx2
 import openai
 
 from app.core.errors import ProviderError
-from app.core.model import Image, ModelMessage, ModelRequest, Reasoning, Text, Timeouts, ToolCall, ToolResult
+from app.core.model import Media, ModelMessage, ModelRequest, Reasoning, Text, Timeouts, ToolCall, ToolResult
 from app.core.values import Thinking
 from app.providers.catalog import Service
 from app.providers.endpoint import NO_KEY, Endpoint
+from app.providers.exchange import Prepared
 from app.providers.failures import Failures
 from app.providers.http import limits, new_client, translate
 from app.providers.openai_chat_answer import OpenAIChatAnswer
@@ -41,14 +42,16 @@ class OpenAIChatAdapter:
         if endpoint.key_name != "OPENAI_API_KEY":  # the SDK reads both from the environment, for OpenAI alone
             self._client.organization = self._client.project = None
 
+    def prepare(self, request: ModelRequest) -> Prepared:
+        return Prepared(completion_body(request, self._service, self._unmapped))
+
     @asynccontextmanager
-    async def send(self, request: ModelRequest, timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
         create = self._client.chat.completions.with_streaming_response.create
-        body = completion_body(request, self._service, self._unmapped)
         async with create(**body, stream=True, timeout=limits(timeouts)) as response:
             yield response.http_response
 
-    def answer(self) -> OpenAIChatAnswer:
+    def answer(self, request: ModelRequest) -> OpenAIChatAnswer:
         return OpenAIChatAnswer(self._unmapped, citations=self._service.citations)
 
     def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
@@ -117,7 +120,7 @@ def _user_content(message: ModelMessage) -> str | list[dict[str, Any]]:
     for item in message.content:
         if isinstance(item, Text):
             parts.append({"type": "text", "text": item.text})
-        elif isinstance(item, Image):
+        elif isinstance(item, Media):
             url = f"data:{item.media_type};base64,{item.data}"
             parts.append({"type": "image_url", "image_url": {"url": url}})
     return parts

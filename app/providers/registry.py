@@ -36,7 +36,8 @@ class Registry:
         connection = self._connections.get(found)
         if connection is None:
             connection = self._connections[found] = _Connection(found, self.unmapped)
-        return Exchange(connection.adapter, Failures(preset.name, found), preset.timeouts, self._retry)
+        failures = Failures(preset.name, found)
+        return Exchange(connection.adapter, failures, preset.timeouts, self._retry, found.service.takes)
 
     async def close(self) -> None:
         for connection in self._connections.values():

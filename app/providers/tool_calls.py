@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from app.core.events import ModelEvent, ToolInputAvailable, ToolInputDelta, ToolInputStart, ToolOutputError
+from app.core.events import ModelEvent, ToolInputAvailable, ToolInputDelta, ToolInputError, ToolInputStart
 
 
 def new_call_id() -> str:
@@ -18,14 +18,11 @@ def new_call_id() -> str:
 
 
 def finished_call(call_id: str, name: str, arguments: str) -> list[ModelEvent]:
-    """A call whose arguments are all there. What is not JSON must never run: it is answered as failed right away."""
+    """A call whose arguments are all there. What is not JSON must never run."""
     try:
         value = from_json(arguments) if arguments.strip() else {}
     except ValueError:
-        return [
-            ToolInputAvailable(call_id, name, arguments),
-            ToolOutputError(call_id, "The arguments of the call are not valid JSON."),
-        ]
+        return [ToolInputError(call_id, name, arguments, "The arguments of the call are not valid JSON.")]
     return [ToolInputAvailable(call_id, name, value)]
 
 

@@ -11,12 +11,16 @@ from typing import Any, assert_never
 
 from app.core.events import (
     Abort,
+    ApprovalEvent,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    SourceDocument,
     SourceUrl,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
@@ -24,10 +28,14 @@ from app.core.events import (
     TextDelta,
     TextEnd,
     TextStart,
+    ToolApprovalRequest,
+    ToolApprovalResponse,
     ToolInputAvailable,
     ToolInputDelta,
+    ToolInputError,
     ToolInputStart,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
 )
 from app.core.messages import ProviderMetadata
@@ -35,6 +43,8 @@ from app.wire import sse
 from app.wire.json import dump_json
 
 _KNOWS_FINISH_REASON = (5, 0, 92)
+_KNOWS_INPUT_ERROR = _KNOWS_PRELIMINARY = (5, 0, 11)
+_KNOWS_APPROVAL = (6,)
 
 
 class AiSdkEncoder:
@@ -44,6 +54,7 @@ class AiSdkEncoder:
 
     def __init__(self, version: tuple[int, ...] = (5,)) -> None:
         """`version` is what the app declared: `(6,)` or `(5, 0, 277)`."""
+        self._version = version
         self._finish_reason = version >= _KNOWS_FINISH_REASON
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
@@ -58,10 +69,33 @@ class AiSdkEncoder:
                 dump_json(event.id),
                 dump_json(event.delta),
             )
-        return sse.frame(_fields(event, finish_reason=self._finish_reason))
+        return b"".join(map(sse.frame, self._older(event)))
+
+    def _older(self, event: StreamEvent) -> list[dict[str, Any]]:
+        """The chunks of an event, as far as the client's version knows them."""
+        match event:
+            case ToolInputError() if self._version < _KNOWS_INPUT_ERROR:
+                value = event.input if isinstance(event.input, Mapping) else {}
+                rest = (event.dynamic, event.provider_executed)
+                call = ToolInputAvailable(event.tool_call_id, event.tool_name, value, *rest)
+                return [_fields(call), _fields(ToolOutputError(event.tool_call_id, event.error_text, *rest))]
+            case ToolOutputAvailable(preliminary=True) if self._version < _KNOWS_PRELIMINARY:
+                return []
+            case ToolApprovalResponse():
+                return []  # the client that gave it knows
+            case ToolApprovalRequest() | ToolOutputDenied() if self._version < _KNOWS_APPROVAL:
+                denied = isinstance(event, ToolOutputDenied)
+                return [_fields(ToolOutputError(event.tool_call_id, _DENIED))] if denied else []
+            case MessageFinish() if not self._finish_reason:
+                return [{"type": "finish", "messageMetadata": event.metadata}]
+            case _:
+                return [_fields(event)]
 
 
-def _fields(event: StreamEvent, *, finish_reason: bool) -> dict[str, Any]:
+_DENIED = "The user did not allow this call."
+
+
+def _fields(event: StreamEvent) -> dict[str, Any]:
     match event:
         case TextDelta(part_id, delta):
             return {"type": "text-delta", "id": part_id, "delta": delta}
@@ -83,8 +117,7 @@ def _fields(event: StreamEvent, *, finish_reason: bool) -> dict[str, Any]:
         case StepFinish():
             return {"type": "finish-step"}
         case MessageFinish(reason, _, metadata):
-            value = {"type": "finish", "messageMetadata": metadata}
-            return {**value, "finishReason": reason} if finish_reason else value
+            return {"type": "finish", "finishReason": reason, "messageMetadata": metadata}
         case StreamError(text):
             return {"type": "error", "errorText": text}
         case Abort():
@@ -92,12 +125,34 @@ def _fields(event: StreamEvent, *, finish_reason: bool) -> dict[str, Any]:
         case SourceUrl(source_id, url, title):
             value = {"type": "source-url", "sourceId": source_id, "url": url}
             return value if title is None else {**value, "title": title}
+        case SourceDocument(source_id, media_type, title, filename):
+            value = {"type": "source-document", "sourceId": source_id, "mediaType": media_type, "title": title}
+            return value if filename is None else {**value, "filename": filename}
+        case GeneratedFile(media_type, url, metadata):
+            return {"type": "file", "mediaType": media_type, "url": url, **_provider(metadata)}
+        case Status(code, text, seconds):
+            data = {"code": code, "text": text} | ({} if seconds is None else {"seconds": seconds})
+            return {"type": "data-status", "data": data, "transient": True}
+        case ToolApprovalRequest() | ToolApprovalResponse() | ToolOutputDenied():
+            return _approval_fields(event)
         case _:
             return _tool_fields(event)
 
 
+def _approval_fields(event: ApprovalEvent) -> dict[str, Any]:
+    match event:
+        case ToolApprovalRequest(call_id, approval_id):
+            return {"type": "tool-approval-request", "toolCallId": call_id, "approvalId": approval_id}
+        case ToolApprovalResponse(_, approval_id, approved):
+            return {"type": "tool-approval-response", "approvalId": approval_id, "approved": approved}
+        case ToolOutputDenied(call_id):
+            return {"type": "tool-output-denied", "toolCallId": call_id}
+
+
 def _tool_fields(
-    event: ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolOutputAvailable | ToolOutputError,
+    event: (
+        ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolOutputAvailable | ToolOutputError
+    ),
 ) -> dict[str, Any]:
     value: dict[str, Any] = {"toolCallId": event.tool_call_id}
     match event:
@@ -108,8 +163,13 @@ def _tool_fields(
         case ToolInputAvailable():
             value = {"type": "tool-input-available", **value, "toolName": event.tool_name, "input": event.input}
             value |= _provider(event.provider_metadata)
+        case ToolInputError():
+            value = {"type": "tool-input-error", **value, "toolName": event.tool_name, "input": event.input}
+            value |= {"errorText": event.error_text, **_provider(event.provider_metadata)}
         case ToolOutputAvailable():
             value = {"type": "tool-output-available", **value, "output": event.output}
+            if event.preliminary:
+                value["preliminary"] = True
         case ToolOutputError():
             value = {"type": "tool-output-error", **value, "errorText": event.error_text}
         case _:

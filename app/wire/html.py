@@ -18,12 +18,15 @@ from markupsafe import Markup
 
 from app.core.events import (
     Abort,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    SourceDocument,
     SourceUrl,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
@@ -31,10 +34,14 @@ from app.core.events import (
     TextDelta,
     TextEnd,
     TextStart,
+    ToolApprovalRequest,
+    ToolApprovalResponse,
     ToolInputAvailable,
     ToolInputDelta,
+    ToolInputError,
     ToolInputStart,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
 )
 from app.core.fold import merge_metadata
@@ -179,6 +186,9 @@ class HtmlEncoder:
                 self._write_tool_output(call_id, output, None)
             case ToolOutputError(call_id, text):
                 self._write_tool_output(call_id, None, text)
+            case ToolInputError(call_id, name, value, text):
+                self._apply(ToolInputAvailable(call_id, name, value))
+                self._write_tool_output(call_id, None, text)
             case MessageFinish(_, _, metadata):
                 self._learn(metadata)
             case Abort():
@@ -186,6 +196,10 @@ class HtmlEncoder:
             case StreamError(text, code):
                 self._learn({"status": "error", "error": {"code": code, "text": text}})
             case ToolInputStart() | ToolInputDelta() | StepStart() | StepFinish():
+                pass
+            case SourceDocument() | GeneratedFile() | Status():
+                pass
+            case ToolApprovalRequest() | ToolApprovalResponse() | ToolOutputDenied():
                 pass
             case _:
                 assert_never(event)

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from app.core.events import ModelEvent, ModelFinish, TextDelta, TextEnd, TextStart, Usage
+from app.core.files import IMAGE_TYPES
 from app.core.model import ModelRequest, Preset
 
 
 class ScriptedProvider:
     """Plays `script`: a batch of events is yielded, an exception raised, an `asyncio.Event` awaited."""
+
+    takes = IMAGE_TYPES
 
     def __init__(self, *script: Sequence[ModelEvent] | Exception | asyncio.Event) -> None:
         self.script = script

@@ -14,7 +14,7 @@ from app.chat.attachments import MAX_PROMPT_BYTES, ORPHAN_SECONDS
 from app.core.errors import StorageUnavailable, UnsupportedContent
 from app.core.files import MAX_IMAGE_BYTES
 from app.core.messages import parse_messages
-from app.core.model import Image, Text, TurnRequest
+from app.core.model import Media, Text, TurnRequest
 from tests.chat.scripted import ScriptedProvider, saying
 
 pytestmark = pytest.mark.anyio
@@ -106,7 +106,7 @@ async def test_bad_files_are_refused_by_name(house, tmp_path):
 async def test_a_turn_stores_the_image_and_gives_it_to_the_model(house, tmp_path):
     provider = ScriptedProvider(*saying("a", " cat"))
     request = await take_turn(house, provider, asking(data_url(PNG)))
-    image = Image("image/png", base64.b64encode(PNG).decode())
+    image = Media("image/png", base64.b64encode(PNG).decode())
     assert request.messages[0].content == (image, Text("look"))
     assert urls((await house.store.load("b1")).messages) == [url_of(PNG)]
     assert files_on_disk(tmp_path) == {sha256(PNG).hexdigest()}
@@ -116,7 +116,7 @@ async def test_a_later_turn_finds_the_image_again(house):
     provider = ScriptedProvider(*saying("a", " cat"))
     await take_turn(house, provider, asking(data_url(PNG)))
     request = await take_turn(house, provider, asking(message_id="m2", text="sure?"), message_only=True)
-    assert request.messages[0].content[0] == Image("image/png", base64.b64encode(PNG).decode())
+    assert request.messages[0].content[0] == Media("image/png", base64.b64encode(PNG).decode())
     assert [message.role for message in request.messages] == ["user", "assistant", "user"]
 
 
@@ -125,7 +125,7 @@ async def test_another_image_without_a_word_is_another_message_to_a_client_witho
     await take_turn(house, provider, asking(data_url(PNG), text=""))
     message = asking(data_url(JPEG), message_id="minted", text="")
     request = await take_turn(house, provider, message, minted=frozenset({"minted"}))
-    assert request.messages[0].content == (Image("image/jpeg", base64.b64encode(JPEG).decode()),)
+    assert request.messages[0].content == (Media("image/jpeg", base64.b64encode(JPEG).decode()),)
 
 
 async def test_a_client_without_ids_need_not_send_the_image_again(house):
@@ -134,7 +134,7 @@ async def test_a_client_without_ids_need_not_send_the_image_again(house):
     history = [asking(message_id="n1"), asking(message_id="n2", text="a cat", role="assistant")]
     new = asking(message_id="n3", text="sure?")
     request = await take_turn(house, provider, *history, new, minted=frozenset({"n1", "n2", "n3"}))
-    assert isinstance(request.messages[0].content[0], Image)
+    assert isinstance(request.messages[0].content[0], Media)
     assert len((await house.store.load("b1")).messages) == 4
 
 
@@ -148,7 +148,7 @@ async def test_an_edit_that_changes_the_image_alone_is_no_repetition(house):
 async def test_a_temporary_chat_stores_no_file(house, tmp_path):
     provider = ScriptedProvider(*saying("a", " cat"))
     request = await take_turn(house, provider, asking(data_url(PNG)), store=False)
-    assert isinstance(request.messages[0].content[0], Image)
+    assert isinstance(request.messages[0].content[0], Media)
     assert files_on_disk(tmp_path) == set()
 
 

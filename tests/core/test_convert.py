@@ -6,18 +6,29 @@ import base64
 
 import pytest
 
-from app.core.convert import system_texts, to_model_messages
+from app.core.convert import system_texts, to_prompt
 from app.core.errors import UnsupportedContent
 from app.core.files import MAX_IMAGE_BYTES, to_file
 from app.core.messages import parse_messages
-from app.core.model import Image, ModelMessage, Reasoning, Text, ToolCall, ToolResult
+from app.core.model import Media, ModelMessage, Reasoning, Text, ToolCall, ToolResult
+from app.core.tools import ToolRecord
 
+CALL = {
+    "tool_call_id": "c1",
+    "message_id": "1",
+    "tool_name": "add",
+    "input": {"a": 1},
+    "runs": "server",
+    "state": "done",
+    "output": 2,
+}
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 20).decode()
 
 
-def convert(*messages):
+def convert(*messages, **record):
     values = [{"id": str(i), "role": role, "parts": parts} for i, (role, parts) in enumerate(messages)]
-    return to_model_messages(parse_messages(values), calls={"c1"})
+    call = ToolRecord(**{**CALL, **record})
+    return to_prompt(parse_messages(values), calls={"c1": call}).messages
 
 
 def text(value, **more):
@@ -31,7 +42,7 @@ def tool(state, **more):
 def test_text_and_an_image():
     image = {"type": "file", "mediaType": "image/png", "url": f"data:image/png;base64,{PNG}"}
     assert convert(("user", [image, text("what is it?")])) == (
-        ModelMessage("user", (Image("image/png", PNG), Text("what is it?"))),
+        ModelMessage("user", (Media("image/png", PNG), Text("what is it?"))),
     )
 
 
@@ -40,20 +51,20 @@ def test_an_image_that_is_stored_is_looked_up():
     image = {"type": "file", "mediaType": "", "url": f"/files/{stored}"}
     messages = parse_messages([{"id": "1", "role": "user", "parts": [image]}])
     content = base64.b64decode(PNG)
-    assert to_model_messages(messages, {stored: to_file(content)}) == (
-        ModelMessage("user", (Image("image/png", PNG),)),
+    assert to_prompt(messages, files={stored: to_file(content)}).messages == (
+        ModelMessage("user", (Media("image/png", PNG),)),
     )
     with pytest.raises(UnsupportedContent, match="does not have this file") as refused:
-        to_model_messages(messages)
+        to_prompt(messages)
     assert refused.value.param == "messages[0].parts[0]"
     with pytest.raises(UnsupportedContent, match="PNG, JPEG"):
-        to_model_messages(messages, {stored: to_file(b"<svg>")})
+        to_prompt(messages, files={stored: to_file(b"<svg>")})
 
 
 def test_an_image_is_what_its_bytes_are_whatever_it_is_called():
     jpeg = base64.b64encode(b"\xff\xd8\xff\xe0").decode()
     renamed = {"type": "file", "mediaType": "image/png", "url": f"data:image/png;base64,{jpeg}"}
-    assert convert(("user", [renamed])) == (ModelMessage("user", (Image("image/jpeg", jpeg),)),)
+    assert convert(("user", [renamed])) == (ModelMessage("user", (Media("image/jpeg", jpeg),)),)
 
 
 def test_steps_become_calls_and_results():
@@ -109,7 +120,7 @@ def test_app_data_and_sources_are_not_for_the_model():
 
 def test_system_messages_are_kept_apart():
     messages = parse_messages([{"id": "1", "role": "system", "parts": [text("be brief")]}])
-    assert to_model_messages(messages) == ()
+    assert to_prompt(messages).messages == ()
     assert system_texts(messages) == ["be brief"]
 
 
@@ -147,7 +158,7 @@ def test_a_clients_word_about_a_call_that_was_never_made_is_no_evidence(state):
     (message,) = parse_messages(
         [{"id": "a", "role": "assistant", "parts": [tool(state, output="FORGED"), text("so?")]}]
     )
-    assert to_model_messages([message]) == (ModelMessage("assistant", (Text("so?"),)),)
+    assert to_prompt([message]).messages == (ModelMessage("assistant", (Text("so?"),)),)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ class Call:
 class Model:
     """A provider that says a word when it is told to. It is its own `Providers`."""
 
+    takes = frozenset[str]()
+
     def __init__(self) -> None:
         self.calls: list[Call] = []
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.core.model import Image, ModelMessage, ModelRequest, Preset, Reasoning, Text, ToolCall, ToolResult
+from app.core.model import Media, ModelMessage, ModelRequest, Preset, Reasoning, Text, ToolCall, ToolResult
 from app.providers.anthropic import DEFAULT_MAX_TOKENS, message_body
 from app.providers.system_prompt import JSON_INSTRUCTION
 from app.providers.unmapped import Unmapped
@@ -32,7 +32,7 @@ def history(*messages: ModelMessage) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 async def test_the_request_as_it_is_sent(upstream: Upstream, suffix: str) -> None:
     preset = Preset("mine", "anthropic", base_url=upstream.url + suffix, headers={"anthropic-beta": "a-2026,b-2026"})
-    asked = request("Hi", Image("image/png", "iVBOR"), system="Be kind.", temperature=0.5, top_p=0.9, stop=("END",))
+    asked = request("Hi", Media("image/png", "iVBOR"), system="Be kind.", temperature=0.5, top_p=0.9, stop=("END",))
     async with opened({"ANTHROPIC_API_KEY": KEY}) as registry:
         got = await ask(registry.open(preset), asked)
     assert got.error is None

@@ -8,14 +8,14 @@ import pytest
 
 from app.core.errors import ProviderBroken, ProviderUnavailable
 from app.core.events import TextDelta
-from app.core.model import GO_ON, Image, ModelMessage, ModelRequest, Text
+from app.core.model import GO_ON, Media, ModelMessage, ModelRequest, Text
 from app.providers.echo import SLOW_SECONDS_PER_WORD, Echo
 from tests.providers.asking import Answer, Naps, ask, request
 
 pytestmark = pytest.mark.anyio
 
 
-async def said(*content: str | Image, **values: object) -> Answer:
+async def said(*content: str | Media, **values: object) -> Answer:
     return await ask(Echo(sleep=Naps().sleep), request(*content, **values))
 
 
@@ -107,7 +107,7 @@ async def test_html_tries_to_smuggle_scripts() -> None:
 
 
 async def test_an_image_is_described() -> None:
-    image = Image("image/png", base64.b64encode(b"x" * 1234).decode())
+    image = Media("image/png", base64.b64encode(b"x" * 1234).decode())
     for got in (await said("image", image), await said(image)):
         assert "image/png, 1,234 bytes" in got.text
     assert "no image" in (await said("image")).text

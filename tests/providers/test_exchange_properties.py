@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,7 +22,7 @@ from app.providers.anthropic_answer import AnthropicAnswer
 from app.providers.catalog import CATALOG
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Answer as Decoder
-from app.providers.exchange import Exchange
+from app.providers.exchange import Exchange, Prepared
 from app.providers.failures import Failures
 from app.providers.http import translate
 from app.providers.openai_chat_answer import OpenAIChatAnswer
@@ -41,11 +42,14 @@ class Replay:
         self._name = name
         self._reads = reads
 
+    def prepare(self, request: ModelRequest) -> Prepared:
+        return Prepared({})
+
     @asynccontextmanager
-    async def send(self, request: ModelRequest, timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
         yield httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Reads(self._reads))
 
-    def answer(self) -> Decoder:
+    def answer(self, request: ModelRequest) -> Decoder:
         if self._name.startswith("anthropic/"):
             return AnthropicAnswer(Unmapped())
         return OpenAIChatAnswer(Unmapped(), citations=True, new_id=lambda: "minted")
@@ -70,7 +74,7 @@ def replay(name: str, reads: Sequence[bytes]) -> Answer:
     async def connect() -> Replay:
         return Replay(name, reads)
 
-    exchange = Exchange(connect, Failures("mine", ENDPOINT), Timeouts(), Retry(attempts=1))
+    exchange = Exchange(connect, Failures("mine", ENDPOINT), Timeouts(), Retry(attempts=1), frozenset())
     return asyncio.run(ask(exchange))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.model import Image, ModelMessage, ModelRequest, Preset, Reasoning, Text, ToolCall, ToolResult
+from app.core.model import Media, ModelMessage, ModelRequest, Preset, Reasoning, Text, ToolCall, ToolResult
 from app.providers.catalog import CATALOG
 from app.providers.openai_chat import completion_body
 from app.providers.system_prompt import JSON_INSTRUCTION
@@ -102,7 +102,7 @@ def test_what_nobody_set_is_not_sent() -> None:
 
 def test_text_is_a_string_and_text_with_an_image_a_list() -> None:
     texts, mixed = history(
-        ModelMessage("user", (Text("a"), Text("b"))), ModelMessage("user", (Text("a"), Image("image/png", "iVBOR")))
+        ModelMessage("user", (Text("a"), Text("b"))), ModelMessage("user", (Text("a"), Media("image/png", "iVBOR")))
     )
     assert texts["content"] == "a\n\nb"
     assert mixed["content"] == [
