@@ -4,7 +4,7 @@ ARGS =
 VENV = .venv/bin
 REACT = e2e/react
 
-.PHONY: help run test check fix bench lock
+.PHONY: help run mcp test check fix bench lock
 .DELETE_ON_ERROR:
 
 help: ## Show this
@@ -20,6 +20,9 @@ bench: .venv/installed-dev ## Measure what it costs on this machine
 
 test: .venv/installed-dev $(REACT)/dist/built ## Run every test, those in a real browser included
 	@$(VENV)/python -m scripts.test
+
+mcp: .venv/installed ## Install what servers of the Model Context Protocol need
+	@sh scripts/install.sh requirements-mcp.lock
 
 check: .venv/installed-dev ## Check style, types, imports and sizes
 	$(VENV)/python -m ruff check

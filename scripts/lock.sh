@@ -12,4 +12,5 @@ compile() {
 
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 compile requirements.lock
+compile requirements-mcp.lock --extra mcp --constraint requirements.lock
 compile requirements-dev.lock --extra dev --constraint requirements.lock
