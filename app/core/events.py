@@ -30,6 +30,16 @@ class Usage:
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def __add__(self, other: Usage) -> Usage:
+        """Of both calls; what neither gave stays unknown."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
+            _sum(self.cache_read_tokens, other.cache_read_tokens),
+            _sum(self.cache_write_tokens, other.cache_write_tokens),
+        )
+
     def to_wire(self) -> dict[str, int]:
         """The `usage` object of `messageMetadata`; figures the provider did not give are left out."""
         figures = {
@@ -41,6 +51,10 @@ class Usage:
             "cacheWriteTokens": self.cache_write_tokens,
         }
         return {name: count for name, count in figures.items() if count is not None}
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
 
 
 # What a provider may yield. Ids are unique within one model call.
@@ -278,6 +292,17 @@ PartEvent: TypeAlias = (
     | ToolInputError
     | ToolOutputAvailable
     | ToolOutputError
+)
+ToolEvent: TypeAlias = (
+    ToolInputStart
+    | ToolInputDelta
+    | ToolInputAvailable
+    | ToolInputError
+    | ToolOutputAvailable
+    | ToolOutputError
+    | ToolApprovalRequest
+    | ToolApprovalResponse
+    | ToolOutputDenied
 )
 ModelEvent: TypeAlias = PartEvent | CallWarning | Status | ModelFinish
 ApprovalEvent: TypeAlias = ToolApprovalRequest | ToolApprovalResponse | ToolOutputDenied

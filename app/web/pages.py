@@ -21,22 +21,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.chat.live import Run
 from app.chat.presets import check_block_changes
-from app.core.errors import AppError, InvalidRequest, NotFound, RunInProgress
+from app.core.errors import AppError, NotFound, RunInProgress
 from app.core.files import IMAGE_TYPES
-from app.core.messages import FilePart, TextPart, UIMessage
-from app.core.model import Preset, TurnRequest
+from app.core.messages import UIMessage
+from app.core.model import Preset
 from app.core.ports import Conversation, ConversationPage
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
 from app.web.streaming import next_batch, stream_response
+from app.web.turn_form import NEED_MESSAGES, read_fields, turn_of
 from app.wire.html import HtmlEncoder
 from app.wire.markdown import render
+from app.wire.tool_card import pretty_json, show_name, tool_card
 from app.wire.transcript import (
     Place,
     describe_ending,
     element_id,
     places_of,
-    pretty_json,
     render_transcript,
     shown_parts,
 )
@@ -48,7 +49,6 @@ FLUSH_SECONDS = 0.03
 _REST = 4
 """Between two messages a stream also rests this many times what the last one cost to render."""
 
-_MESSAGE_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _OWN_FILE = re.compile(r"/files/[0-9a-f]{64}")
 _INLINE_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+", re.ASCII)
 
@@ -74,6 +74,8 @@ def create_templates(folder: Path, static_folder: Path) -> Environment:
         element_id=element_id,
         ending=describe_ending,
         pretty_json=pretty_json,
+        tool_card=tool_card,
+        tool_name=show_name,
         shown=shown_parts,
         preset_title=preset_title,
         preset_model=preset_model,
@@ -111,7 +113,7 @@ async def post_turn(request: Request[State]) -> Response:
     live = "hx-request" in request.headers
     if live and "last-event-id" in request.headers:
         return await _attach(deps, block_id)  # htmx lost the connection and sends the same request again
-    fields = await _read_fields(request)
+    fields = await read_fields(request)
     running = deps.runs.running(block_id)
     if live and running is not None and running.message_id == fields.get("continue"):
         return await _attach(deps, block_id)  # asked for in another tab too
@@ -119,7 +121,8 @@ async def post_turn(request: Request[State]) -> Response:
         if (branch := fields.get("branch")) is not None:
             conversation = await _choose(deps, block_id, branch)
             return _stream_whole(deps, conversation) if live else _redirect(block_id)
-        turn, question = await _turn(deps, block_id, fields)
+        messages = (await _present(deps, block_id))[1] if fields.keys() & NEED_MESSAGES else ()
+        turn, question = turn_of(fields, messages)
         behind = await _is_behind(deps, block_id, fields.get("after"))
         await _keep_preset(deps, block_id, fields.get("preset", ""))
         run = await deps.turns.begin(block_id, turn)
@@ -234,43 +237,6 @@ async def _keep_preset(deps: Deps, block_id: str, preset: str) -> None:
     if not preset or preset == await _chosen_preset(deps, block_id):
         return
     await deps.store.patch_block(block_id, check_block_changes(deps.configuration(), {"ai:preset": preset}))
-
-
-async def _read_fields(request: Request[State]) -> Mapping[str, str]:
-    """`text` or `starter` with `message_id`, or with `edit`: the question to ask differently. Or one of `regenerate`:
-    the answer to make anew, empty for the one that the last message never got; `continue`: the answer to go on with;
-    `branch`: the one to show. And `preset`.
-    """
-    async with request.form(max_files=0, max_fields=20) as form:
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    if any("\0" in value for value in fields.values()):
-        raise InvalidRequest("The form holds a NUL character, which cannot be stored.")
-    fields["message_id"] = fields.get("message_id") or deps_of(request).new_id()
-    if _MESSAGE_ID.fullmatch(fields["message_id"]) is None:
-        raise InvalidRequest("`message_id` must be 1 to 64 letters, digits, `_` or `-`.", param="message_id")
-    if len(fields.get("continue", "x")) not in range(1, 257):
-        raise InvalidRequest("`continue` must be the id of an answer.", param="continue")
-    return fields
-
-
-async def _turn(deps: Deps, block_id: str, fields: Mapping[str, str]) -> tuple[TurnRequest, UIMessage | None]:
-    """What the form asks for, and the question that it brings."""
-    if (answer_id := fields.get("regenerate")) is not None:
-        return TurnRequest((), message_only=True, trigger="regenerate-message", message_id=answer_id or None), None
-    if (answer_id := fields.get("continue")) is not None:
-        return TurnRequest((UIMessage(id=answer_id, role="assistant", parts=()),), message_only=True), None
-    text = (fields.get("starter") or fields.get("text", "")).replace("\r\n", "\n").strip("\n").rstrip()
-    said = TextPart(type="text", text=text)
-    if (edited_id := fields.get("edit")) is None:
-        question = UIMessage(id=fields["message_id"], role="user", parts=(said,))
-    else:
-        _, messages, _ = await _present(deps, block_id)
-        edited = next((message for message in messages if message.id == edited_id and message.role == "user"), None)
-        if edited is None:
-            raise InvalidRequest("This conversation has no question with that id.", param="edit")
-        files = [part for part in edited.parts if isinstance(part, FilePart)]
-        question = UIMessage(id=edited.id, role="user", parts=(*files, said))
-    return TurnRequest((question,), message_only=True), question
 
 
 async def _choose(deps: Deps, block_id: str, branch: str) -> Conversation:

@@ -8,11 +8,13 @@ from typing import Any
 from app.core.errors import InvalidRequest
 from app.core.events import (
     Abort,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
     SourceUrl,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
@@ -20,8 +22,10 @@ from app.core.events import (
     TextDelta,
     ToolInputAvailable,
     ToolInputDelta,
+    ToolInputError,
     ToolInputStart,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
 )
 from app.core.messages import FilePart, ReasoningPart, SourceUrlPart, StepStartPart, TextPart, ToolPart, UIMessage
@@ -120,8 +124,8 @@ def _invocation(part: ToolPart) -> dict[str, Any]:
     call = {"toolCallId": part.tool_call_id, "toolName": part.name, "args": part.input}
     if part.state == "output-available":
         return {"state": "result", **call, "result": part.output}
-    if part.state == "output-error":
-        return {"state": "result", **call, "result": {"error": part.error_text}}
+    if part.state in ("output-error", "output-denied"):
+        return {"state": "result", **call, "result": {"error": part.error_text or "The user did not allow this call."}}
     return {"state": "partial-call" if part.state == "input-streaming" else "call", **call}
 
 
@@ -168,10 +172,21 @@ class DataStreamEncoder:
             case ToolInputAvailable(call_id, name, value):
                 args = value if isinstance(value, dict) else {"input": value}
                 return _part("9", {"toolCallId": call_id, "toolName": name, "args": args})
+            case ToolInputError(call_id, name, value, text):
+                args = value if isinstance(value, dict) else {"input": value}
+                call = _part("9", {"toolCallId": call_id, "toolName": name, "args": args})
+                return call + _part("a", {"toolCallId": call_id, "result": {"error": text}})
             case ToolOutputAvailable(call_id, output):
-                return _part("a", {"toolCallId": call_id, "result": output})
+                return b"" if event.preliminary else _part("a", {"toolCallId": call_id, "result": output})
             case ToolOutputError(call_id, text):
                 return _part("a", {"toolCallId": call_id, "result": {"error": text}})
+            case ToolOutputDenied(call_id):
+                return _part("a", {"toolCallId": call_id, "result": {"error": "The user did not allow this call."}})
+            case GeneratedFile(media_type, url):
+                return _file_part(media_type, url)
+            case Status(code, text, seconds):
+                data = {"code": code, "text": text} | ({} if seconds is None else {"seconds": seconds})
+                return _part("2", [{"type": "data-status", "data": data}])
             case MessageFinish(reason, usage, metadata):
                 tokens = {"promptTokens": usage.input_tokens, "completionTokens": usage.output_tokens}
                 return _part("8", [metadata]) + _part("d", {"finishReason": reason, "usage": tokens})
@@ -181,6 +196,14 @@ class DataStreamEncoder:
                 return _part("d", {"finishReason": "unknown"})
             case _:
                 return b""  # starts and ends of parts: the data stream has none
+
+
+def _file_part(media_type: str, url: str) -> bytes:
+    """A file part holds the content; what only has an address goes where SDK 4 keeps data of all kinds."""
+    _, comma, content = url.partition(";base64,")
+    if comma:
+        return _part("k", {"data": content, "mimeType": media_type})
+    return _part("2", [{"type": "file", "mediaType": media_type, "url": url}])
 
 
 def _part(code: str, value: Any) -> bytes:

@@ -30,7 +30,8 @@ from app.core.messages import (
 from app.core.ports import Conversation
 from app.wire.fences import close_fences, fenced
 from app.wire.json import dump_json
-from app.wire.transcript import describe_ending, pretty_json, shown_parts
+from app.wire.tool_card import pretty_json
+from app.wire.transcript import describe_ending, shown_parts
 
 FORMAT = 1
 """Of the JSON. It goes up when an older Palaver could not read it any more."""

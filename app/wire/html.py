@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from jinja2 import Environment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.core.events import (
     Abort,
@@ -36,6 +36,7 @@ from app.core.events import (
     TextStart,
     ToolApprovalRequest,
     ToolApprovalResponse,
+    ToolEvent,
     ToolInputAvailable,
     ToolInputDelta,
     ToolInputError,
@@ -45,9 +46,10 @@ from app.core.events import (
     ToolOutputError,
 )
 from app.core.fold import merge_metadata
-from app.core.messages import TextPart, UIMessage
+from app.core.messages import FilePart, TextPart, UIMessage
 from app.wire import sse
 from app.wire.markdown import MarkdownStream
+from app.wire.tool_card import Condition, ToolCard, as_table, show_input, show_output
 from app.wire.transcript import Place, describe_ending, element_id, render_transcript, show_seconds, shown_parts
 
 DONE = b"event: done\ndata:\n\n"
@@ -61,6 +63,12 @@ class _OpenPart:
     markdown: MarkdownStream
     began: float
     changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveCard:
+    card: ToolCard
+    began: float
 
 
 class HtmlEncoder:
@@ -106,7 +114,10 @@ class HtmlEncoder:
         self._open: dict[str, _OpenPart] = {}
         self._text: _OpenPart | None = None
         """The text that stands last, which more text is added to."""
-        self._tools: dict[str, str] = {}
+        self._cards: dict[str, _LiveCard] = {}
+        """The tool calls that these events made."""
+        self._arguments: dict[str, str] = {}
+        """What has come of the arguments of those that are being written."""
         self._out: list[str] = []
         """The message that is being put together."""
         self._messages: list[str] = []
@@ -138,6 +149,8 @@ class HtmlEncoder:
         for part in self._open.values():
             if part.changed:
                 self._write_markdown(part)
+        for call_id, text in self._arguments.items():
+            self._partial(element_id(call_id, "t") + "-input", "innerHTML", escape(text))
         return self._flush()
 
     def end(self, place: Place | None = None) -> bytes:
@@ -178,31 +191,73 @@ class HtmlEncoder:
                 self._end_reasoning(self._open.pop(part_id))
             case SourceUrl(_, url, title):
                 self._write("-sources", "beforeend", self._parts.source(url, title))
-            case ToolInputAvailable(call_id, name, value):
+            case SourceDocument(_, _, title):
+                self._write("-sources", "beforeend", self._parts.source("", title))
+            case GeneratedFile(media_type, url):
                 self._finish_text()
-                self._tools[call_id] = self._next_element()
-                self._write_part(self._parts.tool_part(self._tools[call_id], name, value))
-            case ToolOutputAvailable(call_id, output):
-                self._write_tool_output(call_id, output, None)
-            case ToolOutputError(call_id, text):
-                self._write_tool_output(call_id, None, text)
-            case ToolInputError(call_id, name, value, text):
-                self._apply(ToolInputAvailable(call_id, name, value))
-                self._write_tool_output(call_id, None, text)
+                self._write_part(self._parts.file(FilePart(type="file", media_type=media_type, url=url)))
+            case Status(_, text):
+                self._write("-status", "innerHTML", escape(text))
             case MessageFinish(_, _, metadata):
                 self._learn(metadata)
             case Abort():
                 self._learn({"status": "stopped"})
             case StreamError(text, code):
                 self._learn({"status": "error", "error": {"code": code, "text": text}})
-            case ToolInputStart() | ToolInputDelta() | StepStart() | StepFinish():
-                pass
-            case SourceDocument() | GeneratedFile() | Status():
-                pass
-            case ToolApprovalRequest() | ToolApprovalResponse() | ToolOutputDenied():
+            case StepStart() | StepFinish():
                 pass
             case _:
+                self._apply_tool(event)
+
+    def _apply_tool(self, event: ToolEvent) -> None:
+        call_id = event.tool_call_id
+        match event:
+            case ToolInputStart(_, name):
+                self._show_card(call_id, ToolCard(name, "writing", ""))
+            case ToolInputDelta(_, delta):
+                self._arguments[call_id] = self._arguments.get(call_id, "") + delta
+            case ToolInputAvailable(_, name, value):
+                self._show_card(call_id, ToolCard(name, "running", show_input(value)))
+            case ToolInputError(_, name, value, text):
+                self._show_card(call_id, ToolCard(name, "failed", show_input(value), error=text))
+            case ToolOutputAvailable(_, output):
+                condition: Condition = "running" if event.preliminary else "done"
+                self._change_card(call_id, condition, table=as_table(output), text=show_output(output))
+            case ToolOutputError(_, text):
+                self._change_card(call_id, "failed", error=text)
+            case ToolOutputDenied():
+                self._change_card(call_id, "denied")
+            case ToolApprovalRequest(_, approval_id):
+                self._change_card(call_id, "asking", approval_id=approval_id)
+            case ToolApprovalResponse(_, _, approved):
+                self._change_card(call_id, "running" if approved else "denied")
+            case _:
                 assert_never(event)
+
+    def _show_card(self, call_id: str, card: ToolCard) -> None:
+        """A new card, or what has become known of one that is being written."""
+        self._arguments.pop(call_id, None)
+        is_new = call_id not in self._cards
+        self._cards[call_id] = _LiveCard(card, self._monotonic())
+        if is_new:
+            self._finish_text()
+            self._write_part(self._parts.tool_card(element_id(call_id, "t"), card))
+        else:
+            self._partial(element_id(call_id, "t") + "-input", "innerHTML", escape(card.input))
+            self._write_card(call_id, card, "")
+
+    def _change_card(self, call_id: str, condition: Condition, **changes: Any) -> None:
+        """What has become of a call: of these events, or of the message that they go on with."""
+        live = self._cards.get(call_id)
+        card = replace(live.card if live is not None else ToolCard("", condition, ""), condition=condition, **changes)
+        ended = live is not None and self._timed and condition in ("done", "failed")
+        self._write_card(call_id, card, show_seconds(self._monotonic() - live.began) if live and ended else "")
+
+    def _write_card(self, call_id: str, card: ToolCard, duration: str) -> None:
+        element = element_id(call_id, "t")
+        self._partial(f"{element}-state", "outerHTML", self._parts.tool_state(element, card, duration))
+        self._partial(f"{element}-output", "innerHTML", self._parts.tool_output(card))
+        self._partial(f"{element}-approval", "innerHTML", self._parts.tool_approval(card))
 
     def _begin(self) -> _OpenPart:
         return _OpenPart(self._next_element(), MarkdownStream(), self._monotonic())
@@ -247,10 +302,6 @@ class HtmlEncoder:
         if finished:
             self._partial(f"{part.element}-done", "beforeend", finished)
         self._partial(f"{part.element}-tail", "innerMorph", tail)
-
-    def _write_tool_output(self, call_id: str, output: Any, error: str | None) -> None:
-        if call_id in self._tools:
-            self._partial(f"{self._tools[call_id]}-output", "innerHTML", self._parts.tool_output(output, error))
 
     def _learn(self, metadata: Mapping[str, Any]) -> None:
         self._metadata = merge_metadata(self._metadata, metadata)

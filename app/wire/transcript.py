@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,13 @@ from app.core.ports import Branch
 _PLAIN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
-def element_id(message_id: str) -> str:
-    """The id of a message's element: safe in attributes and selectors whatever a client chose as id."""
+def element_id(message_id: str, prefix: str = "m") -> str:
+    """The id of a message's element, or with another prefix of something else that has an id: safe in attributes and
+    selectors whatever a client or a model chose.
+    """
     if _PLAIN_ID.fullmatch(message_id):
-        return f"m-{message_id}"
-    return f"m-{sha256(message_id.encode('utf-8', 'replace')).hexdigest()[:32]}"
+        return f"{prefix}-{message_id}"
+    return f"{prefix}-{sha256(message_id.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Ending:
     detail: str = ""
     note: str = ""
     error: str = ""
+    notes: tuple[str, ...] = ()
+    """What was left out of the request or mended in the history, a sentence each."""
     is_cut: bool = False
     """There would have been more to say."""
 
@@ -49,14 +52,34 @@ def describe_ending(metadata: Any) -> Ending:
         summary.append(f"{tokens_out:,} tokens")
     if isinstance(duration, int | float):
         summary.append(show_seconds(duration / 1000))
+    if isinstance(cost := said.get("costUsd"), int | float) and cost > 0:
+        summary.append(f"${cost:.4f}" if cost >= 0.0001 else "<$0.0001")
     status, reason = str(said.get("status")), str(said.get("finishReason"))
+    explanation = said.get("explanation")
     return Ending(
         summary=" · ".join(summary),
-        detail=f"{tokens_in:,} tokens in, {tokens_out:,} out" if _both_numbers(tokens_in, tokens_out) else "",
-        note=_NOTES.get(status) or _NOTES.get(reason) or "",
+        detail=_tokens(usage) if _both_numbers(tokens_in, tokens_out) else "",
+        note=" ".join(filter(None, (_NOTES.get(status) or _NOTES.get(reason), _text(explanation)))),
+        notes=tuple(_warnings(said.get("warnings"))),
         error=str(error.get("text") or "The answer failed.") if status == "error" else "",
         is_cut=status in ("stopped", "interrupted", "error") or reason == "length",
     )
+
+
+def _tokens(usage: Mapping[str, Any]) -> str:
+    said = f"{usage['inputTokens']:,} tokens in"
+    if isinstance(cached := usage.get("cachedInputTokens"), int) and cached > 0:
+        said += f" ({cached:,} from the cache)"
+    return f"{said}, {usage['outputTokens']:,} out"
+
+
+def _warnings(warnings: Any) -> list[str]:
+    items = warnings if isinstance(warnings, list | tuple) else ()
+    return [text for item in items if isinstance(item, Mapping) and (text := _text(item.get("details")))]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _both_numbers(first: Any, second: Any) -> bool:
@@ -75,10 +98,6 @@ def show_seconds(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
-
-
-def pretty_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def shown_parts(parts: Sequence[Part]) -> Sequence[Part]:

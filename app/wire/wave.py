@@ -1,7 +1,8 @@
 """The simple event stream of the original Wave design: five kinds of JSON objects and `[DONE]`.
 
 {"type":"text","text":…}  {"type":"thinking","text":…}
-{"type":"tool","id":…,"name":…,"input":…} and, later, {"type":"tool","id":…,"output":… | "error":…}
+{"type":"tool","id":…,"name":…,"input":…} and, later, {"type":"tool","id":…,"output":… | "error":…};
+{"type":"tool","id":…,"approval":…} where the call waits for a yes, which the next POST's messages bring
 {"type":"finish","finish_reason":…,"usage":{"prompt_tokens":…,"completion_tokens":…,"total_tokens":…}}
 {"type":"error","error":…}
 """
@@ -17,8 +18,11 @@ from app.core.events import (
     StreamError,
     StreamEvent,
     TextDelta,
+    ToolApprovalRequest,
     ToolInputAvailable,
+    ToolInputError,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
 )
 from app.wire import sse
@@ -45,7 +49,13 @@ def _frame(event: StreamEvent) -> bytes:
         case ToolInputAvailable(call_id, name, value):
             return sse.frame({"type": "tool", "id": call_id, "name": name, "input": value})
         case ToolOutputAvailable(call_id, output):
-            return sse.frame({"type": "tool", "id": call_id, "output": output})
+            return b"" if event.preliminary else sse.frame({"type": "tool", "id": call_id, "output": output})
+        case ToolInputError(call_id, name, value, text):
+            return sse.frame({"type": "tool", "id": call_id, "name": name, "input": value, "error": text})
+        case ToolApprovalRequest(call_id, approval_id):
+            return sse.frame({"type": "tool", "id": call_id, "approval": approval_id})
+        case ToolOutputDenied(call_id):
+            return sse.frame({"type": "tool", "id": call_id, "error": "The user did not allow this call."})
         case ToolOutputError(call_id, text):
             return sse.frame({"type": "tool", "id": call_id, "error": text})
         case MessageFinish(reason, usage, _):

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from app.core.events import (
     Abort,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
     SourceUrl,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
@@ -29,6 +31,14 @@ from app.core.events import (
     TextDelta,
     TextEnd,
     TextStart,
+    ToolApprovalRequest,
+    ToolApprovalResponse,
+    ToolInputAvailable,
+    ToolInputDelta,
+    ToolInputError,
+    ToolInputStart,
+    ToolOutputAvailable,
+    ToolOutputDenied,
     Usage,
 )
 from app.core.fold import fold
@@ -430,7 +440,7 @@ def test_everything_an_answer_can_hold_is_shown() -> None:
     parts = words(page.place("parts"))
     assert "add" in parts
     assert "find" in parts
-    assert "down" in page.place("4-output")
+    assert "down" in page.places[f"#{element_id('d', 't')}-output"]
 
 
 def test_what_the_stream_showed_is_what_a_page_load_shows() -> None:
@@ -441,3 +451,76 @@ def test_what_the_stream_showed_is_what_a_page_load_shows() -> None:
     for number in (1, 2):
         assert page.part(number) in html
     assert words(page.place("sources")) in words(html)
+
+
+def state(page: Page, call_id: str) -> str:
+    return words(page.places[f"#{element_id(call_id, 't')}-state"])
+
+
+def test_a_tool_card_grows_with_its_call() -> None:
+    encoder = HtmlEncoder(TEMPLATES, "a1", monotonic=iter([1.0, 2.0, 3.5]).__next__)
+    page = Page()
+    page.receive(opening())
+    page.receive(encoder.encode([*START, ToolInputStart("c", "get_weather")]))
+    assert "get weather" in words(page.place("parts"))
+    assert "Preparing…" in words(page.place("parts"))
+    page.receive(encoder.encode([ToolInputDelta("c", '{"city": "<b>')]))
+    assert page.places["#t-c-input"] == "{&#34;city&#34;: &#34;&lt;b&gt;"
+    page.receive(encoder.encode([ToolInputAvailable("c", "get_weather", {"city": "<b>Rome"})]))
+    assert "&lt;b&gt;Rome" in page.places["#t-c-input"]
+    assert state(page, "c") == "Running…"
+    page.receive(encoder.encode([ToolOutputAvailable("c", {"sky": "clear"})]))
+    assert state(page, "c") == "Done · 1.5 s"
+    assert '"sky": "clear"' in unescape(page.places["#t-c-output"])
+
+
+def test_a_call_that_needs_a_yes_shows_exactly_what_would_run() -> None:
+    asking = [ToolInputAvailable("c", "delete_file", {"path": "/a"}), ToolApprovalRequest("c", "ap1")]
+    page = show([[*START, *asking, *FINISH]])
+    assert state(page, "c") == "Asks for your approval"
+    approval = page.places["#t-c-approval"]
+    assert '"path": "/a"' in unescape(approval)
+    for name in ("approve", "deny", "always"):
+        assert f'name="{name}" value="ap1"' in approval
+
+
+def test_an_answer_goes_on_with_the_calls_of_its_beginning() -> None:
+    call = {"type": "tool-delete_file", "toolCallId": "c", "input": {"path": "/a"}}
+    base = half({**call, "state": "approval-requested", "approval": {"id": "ap1"}})
+    allowed = go_on(base, [[*START, ToolApprovalResponse("c", "ap1", approved=True)], [ToolOutputAvailable("c", "ok")]])
+    assert state(allowed, "c") == "Done"
+    assert allowed.places["#t-c-approval"] == ""
+    assert "ok" in allowed.places["#t-c-output"]
+    denied = go_on(base, [[*START, ToolOutputDenied("c")]])
+    assert state(denied, "c") == "Not allowed"
+
+
+def test_a_table_an_error_and_arguments_that_are_no_json() -> None:
+    rows = [{"n": 1, "t": "<i>"}, {"n": 2, "t": "b"}]
+    calls = [
+        ToolInputAvailable("t", "list", {}),
+        ToolOutputAvailable("t", rows),
+        ToolInputError("e", "list", "{", "not JSON"),
+    ]
+    page = show([[*START, *calls, *FINISH]])
+    assert "<td>&lt;i&gt;</td>" in page.places["#t-t-output"]
+    assert "not JSON" in words(page.place("parts"))
+
+
+def test_a_wait_is_told_where_the_answer_will_be() -> None:
+    page = show([[MessageStart("a1", {}), Status("retrying", "Trying <again> in 3 s.", 3.0)], [StepStart(), *FINISH]])
+    assert page.place("status") == "Trying &lt;again&gt; in 3 s."
+
+
+def test_a_file_that_the_model_made_is_shown() -> None:
+    url = f"/files/{'a' * 64}"
+    page = show([[*START, GeneratedFile("image/png", url), *FINISH]])
+    assert f'src="{url}"' in page.place("parts")
+
+
+def test_notes_about_the_request_are_there_for_who_wants_them() -> None:
+    warnings = [{"setting": "temperature", "details": "This model takes no <temperature>."}]
+    finish = MessageFinish("stop", Usage(1, 1), {"warnings": warnings, "costUsd": 0.01234, "finishReason": "stop"})
+    page = show([[*START, StepFinish(), finish]])
+    assert "This model takes no &lt;temperature&gt;." in page.place("ending")
+    assert "$0.0123" in page.place("ending")
