@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from app.core.events import (
     Abort,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    SourceDocument,
     SourceUrl,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
     TextDelta,
     TextEnd,
     TextStart,
+    ToolApprovalRequest,
+    ToolApprovalResponse,
     ToolInputAvailable,
     ToolInputDelta,
+    ToolInputError,
     ToolInputStart,
     ToolOutputAvailable,
+    ToolOutputDenied,
     ToolOutputError,
     Usage,
 )
@@ -137,3 +144,56 @@ def test_metadata_merges_objects_and_replaces_the_rest():
         "d": {"e": 1},
     }
     assert merge_metadata("an app's own", {"a": 1}) == {"a": 1}
+
+
+def test_arguments_that_are_no_json_stay_as_they_came():
+    start = ToolInputStart("c", "add")
+    part = parts_of([*START, start, ToolInputDelta("c", "{"), ToolInputError("c", "add", "{", "not JSON")])[1]
+    assert part == {
+        "type": "tool-add",
+        "toolCallId": "c",
+        "state": "output-error",
+        "rawInput": "{",
+        "errorText": "not JSON",
+    }
+
+
+def test_an_output_is_replaced_until_the_last_one():
+    call = ToolInputAvailable("c", "add", {})
+    half = [*START, call, ToolOutputAvailable("c", 1, preliminary=True)]
+    assert parts_of(half)[1]["preliminary"] is True
+    whole = parts_of([*half, ToolOutputAvailable("c", 2, provider_metadata={"x": {"y": 1}})])[1]
+    assert whole == {
+        "type": "tool-add",
+        "toolCallId": "c",
+        "state": "output-available",
+        "input": {},
+        "output": 2,
+        "resultProviderMetadata": {"x": {"y": 1}},
+    }
+
+
+def test_an_approval_stays_with_its_call():
+    asked = [*START, ToolInputAvailable("c", "add", {}), ToolApprovalRequest("c", "ap")]
+    part = parts_of(asked)[1]
+    assert (part["state"], part["approval"]) == ("approval-requested", {"id": "ap"})
+    allowed = [*asked, ToolApprovalResponse("c", "ap", approved=True), ToolOutputAvailable("c", 1)]
+    part = parts_of(allowed)[1]
+    assert (part["state"], part["approval"]) == ("output-available", {"id": "ap", "approved": True})
+    denied = [*asked, ToolApprovalResponse("c", "ap", approved=False, reason="no"), ToolOutputDenied("c")]
+    part = parts_of(denied)[1]
+    assert (part["state"], part["approval"]) == ("output-denied", {"id": "ap", "approved": False, "reason": "no"})
+
+
+def test_files_and_documents_are_parts():
+    file = GeneratedFile("image/png", "/files/1", {"google": {"thoughtSignature": "s"}})
+    parts = parts_of([*START, file, SourceDocument("s", "application/pdf", "A", "a.pdf"), Status("retrying", "wait")])
+    assert parts[1:] == [
+        {
+            "type": "file",
+            "mediaType": "image/png",
+            "url": "/files/1",
+            "providerMetadata": {"google": {"thoughtSignature": "s"}},
+        },
+        {"type": "source-document", "sourceId": "s", "mediaType": "application/pdf", "title": "A", "filename": "a.pdf"},
+    ]

@@ -54,3 +54,19 @@ def test_only_an_open_call_is_announced_as_one():
 def test_an_apps_own_parts_are_not_the_runs_to_tell():
     parts = [{"type": "data-x", "data": 1}, {"type": "custom", "kind": "a.b"}]
     assert told_again({"id": "a", "role": "assistant", "parts": parts})["parts"] == []
+
+
+def test_a_call_that_waits_for_a_yes_still_waits():
+    asked = {"type": "tool-add", "toolCallId": "c", "state": "approval-requested", "input": {}, "approval": {"id": "a"}}
+    assert told_again({"id": "a", "role": "assistant", "parts": [asked]})["parts"] == [asked]
+
+
+def test_files_documents_and_refused_calls_come_back():
+    parts = [
+        {"type": "file", "mediaType": "image/png", "url": "/files/1"},
+        {"type": "source-document", "sourceId": "s", "mediaType": "text/plain", "title": "A"},
+        {"type": "tool-add", "toolCallId": "c", "state": "output-denied", "rawInput": "{}"},
+    ]
+    assert told_again({"id": "a", "role": "assistant", "parts": parts})["parts"][:2] == parts[:2]
+    refused = told_again({"id": "a", "role": "assistant", "parts": parts})["parts"][2]
+    assert refused["state"] == "output-denied"

@@ -6,7 +6,19 @@ import json
 
 import pytest
 
-from app.core.events import Abort, StreamError, TextDelta
+from app.core.events import (
+    Abort,
+    GeneratedFile,
+    SourceDocument,
+    Status,
+    StreamError,
+    TextDelta,
+    ToolApprovalRequest,
+    ToolApprovalResponse,
+    ToolInputError,
+    ToolOutputAvailable,
+    ToolOutputDenied,
+)
 from app.wire.ai_sdk import AiSdkEncoder
 from tests.wire.events import ANSWER
 
@@ -107,3 +119,48 @@ def test_text_that_looks_like_a_frame_stays_text():
 def test_half_a_surrogate_pair_does_not_kill_the_stream():
     raw = AiSdkEncoder().encode([TextDelta("t", "\ud83d"), TextDelta("t", "\ude00")])
     assert "".join(chunk["delta"] for chunk in chunks(raw)).encode("utf-16", "surrogatepass").decode("utf-16") == "😀"
+
+
+BROKEN = ToolInputError("c", "add", '{"a"', "not JSON")
+
+
+def test_a_broken_call_is_one_that_failed_for_clients_that_know_no_better():
+    assert chunks(AiSdkEncoder((5,)).encode([BROKEN])) == [
+        {"type": "tool-input-available", "toolCallId": "c", "toolName": "add", "input": {}},
+        {"type": "tool-output-error", "toolCallId": "c", "errorText": "not JSON"},
+    ]
+    (chunk,) = chunks(AiSdkEncoder((5, 0, 11)).encode([BROKEN]))
+    assert chunk == {
+        "type": "tool-input-error",
+        "toolCallId": "c",
+        "toolName": "add",
+        "input": '{"a"',
+        "errorText": "not JSON",
+    }
+
+
+def test_approvals_are_for_clients_that_know_them():
+    events = [ToolApprovalRequest("c", "ap"), ToolApprovalResponse("c", "ap", approved=False), ToolOutputDenied("c")]
+    assert chunks(AiSdkEncoder((6,)).encode(events)) == [
+        {"type": "tool-approval-request", "toolCallId": "c", "approvalId": "ap"},
+        {"type": "tool-output-denied", "toolCallId": "c"},
+    ]
+    (chunk,) = chunks(AiSdkEncoder((5, 0, 277)).encode(events))
+    assert chunk["type"] == "tool-output-error"
+
+
+def test_preliminary_outputs_are_for_clients_that_know_them():
+    event = ToolOutputAvailable("c", 1, preliminary=True, provider_metadata={"x": {"y": 1}})
+    assert chunks(AiSdkEncoder().encode([event])) == []
+    assert chunks(AiSdkEncoder((6,)).encode([event])) == [
+        {"type": "tool-output-available", "toolCallId": "c", "output": 1, "preliminary": True}
+    ]
+
+
+def test_files_documents_and_waits():
+    events = [GeneratedFile("image/png", "/files/1"), SourceDocument("s", "a/b", "T"), Status("retrying", "wait", 2.5)]
+    assert chunks(AiSdkEncoder().encode(events)) == [
+        {"type": "file", "mediaType": "image/png", "url": "/files/1"},
+        {"type": "source-document", "sourceId": "s", "mediaType": "a/b", "title": "T"},
+        {"type": "data-status", "data": {"code": "retrying", "text": "wait", "seconds": 2.5}, "transient": True},
+    ]

@@ -7,7 +7,15 @@ import json
 import pytest
 
 from app.core.errors import InvalidRequest
-from app.core.events import Abort, StreamError
+from app.core.events import (
+    Abort,
+    GeneratedFile,
+    Status,
+    StreamError,
+    ToolInputError,
+    ToolOutputAvailable,
+    ToolOutputDenied,
+)
 from app.core.messages import parse_messages
 from app.wire.ai_sdk_v4 import DataStreamEncoder, from_v4, to_v4
 from tests.wire.events import ANSWER
@@ -106,3 +114,27 @@ def test_a_part_it_does_not_know_is_named(part):
     with pytest.raises(InvalidRequest) as refused:
         from_v4({"role": "user", "content": "x", "parts": [part]}, "messages[3]")
     assert refused.value.param == "messages[3].parts[0]"
+
+
+def test_broken_refused_and_preliminary_calls():
+    events = [
+        ToolInputError("c", "add", "{", "not JSON"),
+        ToolOutputDenied("d"),
+        ToolOutputAvailable("e", 1, preliminary=True),
+        ToolOutputAvailable("e", 2),
+    ]
+    assert lines(DataStreamEncoder().encode(events)) == [
+        ("9", {"toolCallId": "c", "toolName": "add", "args": {"input": "{"}}),
+        ("a", {"toolCallId": "c", "result": {"error": "not JSON"}}),
+        ("a", {"toolCallId": "d", "result": {"error": "The user did not allow this call."}}),
+        ("a", {"toolCallId": "e", "result": 2}),
+    ]
+
+
+def test_files_and_waits():
+    events = [GeneratedFile("image/png", "data:image/png;base64,aa=="), GeneratedFile("image/png", "/files/1")]
+    assert lines(DataStreamEncoder().encode([*events, Status("retrying", "wait")])) == [
+        ("k", {"data": "aa==", "mimeType": "image/png"}),
+        ("2", [{"type": "file", "mediaType": "image/png", "url": "/files/1"}]),
+        ("2", [{"type": "data-status", "data": {"code": "retrying", "text": "wait"}}]),
+    ]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 
-from app.core.events import Abort, StreamError
+from app.core.events import (
+    Abort,
+    StreamError,
+    ToolApprovalRequest,
+    ToolInputError,
+    ToolOutputAvailable,
+    ToolOutputDenied,
+)
 from app.wire.wave import WaveEncoder
 from tests.wire.events import ANSWER
 
@@ -29,3 +36,18 @@ def test_the_whole_answer():
         {"type": "finish", "finish_reason": "aborted"},
     ]
     assert encoder.end() == b"data: [DONE]\n\n"
+
+
+def test_calls_that_break_wait_or_are_refused():
+    events = [
+        ToolInputError("c", "add", "{", "not JSON"),
+        ToolApprovalRequest("d", "ap"),
+        ToolOutputDenied("d"),
+        ToolOutputAvailable("e", 1, preliminary=True),
+    ]
+    frames = WaveEncoder().encode(events).decode().split("\n\n")[:-1]
+    assert [json.loads(frame.removeprefix("data: ")) for frame in frames] == [
+        {"type": "tool", "id": "c", "name": "add", "input": "{", "error": "not JSON"},
+        {"type": "tool", "id": "d", "approval": "ap"},
+        {"type": "tool", "id": "d", "error": "The user did not allow this call."},
+    ]
