@@ -52,6 +52,7 @@ def configure_logging(level: str, secrets: Iterable[str], stream: TextIO | None 
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
     logging.getLogger("uvicorn.access").disabled = True  # a turn says more than a line per request
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # quotes what servers send; app.tools says what matters
 
 
 class LineFormatter(logging.Formatter):

@@ -18,14 +18,19 @@ from app.chat.live import LiveRuns
 from app.chat.run import Clock
 from app.chat.titles import Titles
 from app.chat.turns import Turns
+from app.chat.usage import UsageBook
 from app.providers.discover import find_local_server
+from app.providers.prices import prices_of
 from app.providers.registry import Registry
 from app.settings.errors import ConfigurationError
 from app.settings.server import ServerSettings
 from app.settings.watch import load_configuration
 from app.storage.files import FileFolder
-from app.storage.sqlite import open_store
+from app.storage.sqlite import SqliteStore, open_store
+from app.storage.tools import SqliteToolLedger
+from app.storage.usage import SqliteUsageLedger
 from app.streams.memory import MemoryStreamLog
+from app.tools.toolbox import open_toolbox
 from app.web.deps import Deps, State
 from app.web.errors import exception_handlers
 from app.web.pages import create_templates
@@ -67,11 +72,9 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
         ConfigurationError, StorageUnavailable: a sentence for whoever starts the server.
     """
     async with AsyncExitStack() as stack:
-        local = await find_local_server(exclude_port=port)
-        configuration = load_configuration(server, environ, local)
+        configuration = load_configuration(server, environ, await find_local_server(exclude_port=port))
         clock = Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic)
-        _make_data_folder(server.data)
-        store = await open_store(server.data / "palaver.db", now=clock.now)
+        store = await _open_store(server.data, clock)
         stack.push_async_callback(store.close)
         providers = Registry(environ)
         stack.push_async_callback(providers.close)
@@ -79,7 +82,12 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
         files = FileFolder(server.data / "files")
         attachments = Attachments(files, store)
         tasks.create_task(attachments.remove_orphans(), name="remove orphans")
-        titles = Titles(configuration=configuration.current, providers=providers, conversations=store, tasks=tasks)
+        toolbox = await stack.enter_async_context(open_toolbox(configuration.current, environ, clock.now, store, files))
+        usage_ledger = SqliteUsageLedger(store.database)
+        usage = UsageBook(usage_ledger, prices_of, clock.now)
+        titles = Titles(
+            configuration=configuration.current, providers=providers, conversations=store, usage=usage, tasks=tasks
+        )
         stack.push_async_callback(titles.drain)
         runs = LiveRuns(MemoryStreamLog(), store, tasks, clock, titles.after_turn)
         stack.push_async_callback(runs.drain, 0)
@@ -88,6 +96,9 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
             providers=providers,
             conversations=store,
             attachments=attachments,
+            tools=toolbox,
+            calls=SqliteToolLedger(store.database),
+            usage=usage,
             runs=runs,
             new_id=new_id,
         )
@@ -97,6 +108,8 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
             store=store,
             files=files,
             attachments=attachments,
+            toolbox=toolbox,
+            usage_ledger=usage_ledger,
             public_url=server.public_url,
             configuration=configuration.current,
             configuration_problem=lambda: configuration.problem,
@@ -105,7 +118,13 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
         )
 
 
-def _make_data_folder(folder: Path) -> None:
+async def _open_store(folder: Path, clock: Clock) -> SqliteStore:
+    """The database in the data folder; both are made if need be."""
+    _make_folder(folder)
+    return await open_store(folder / "palaver.db", now=clock.now)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +64,23 @@ base_url = "{llama}"
 model = "tiny"
 temperature = 0
 max_tokens = 1000
+
+[presets.tools]
+provider = "echo"
+tools = ["*"]
+max_steps = 4
+
+[presets.mcp]
+provider = "echo"
+tools = ["mcp:demo/add"]
+
+[tools]
+modules = ["{root}/e2e/tools_for_tests.py"]
+
+[mcp.demo]
+command = "{python}"
+args = ["{root}/tests/tools/mcp_server.py"]
+policy = "auto"
 """
 
 
@@ -97,8 +115,12 @@ def server(react_app: str, upstream: Upstream, tmp_path_factory: pytest.TempPath
         llama_server() as llama,
         server_process(
             tmp_path_factory.mktemp("palaver"),
-            config=CONFIG.format(upstream=upstream.url, llama=llama),
-            environment={"PALAVER_ALLOWED_ORIGINS": react_app, "FAKE_KEY": "not-a-key"},
+            config=CONFIG.format(upstream=upstream.url, llama=llama, root=ROOT, python=sys.executable),
+            environment={
+                "PALAVER_ALLOWED_ORIGINS": react_app,
+                "FAKE_KEY": "not-a-key",
+                "UPSTREAM_URL": upstream.url,
+            },
         ) as running,
     ):
         yield running

@@ -2,89 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, replace
-from secrets import token_hex
-from typing import Any
-from urllib.parse import urlencode
+from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
+from e2e.react_chat import ReactChat, every_sdk, with_sdk
 from tests.server_process import README_ADDRESS, ROOT, ServerProcess
 from tests.upstream import Gate, Upstream, anthropic_answer, chat_answer
-
-SDKS = (4, 5, 6, 7)
 
 ONE_SENTENCE = re.compile(r"^[A-Z][^{}<>\n]+\.$")
 
 
-@dataclass(frozen=True, slots=True)
-class ReactChat:
-    """The page of e2e/react, as a person uses it."""
-
-    page: Page
-    react_app: str
-    server: ServerProcess
-    sdk: int
-    block: str
-
-    def open(self, preset: str = "echo", **more: str) -> None:
-        query = {"client": f"sdk{self.sdk}", "server": self.server.url, "block": self.block, "preset": preset, **more}
-        self.page.goto(f"{self.react_app}/?{urlencode(query)}")
-        expect(self.main).to_be_visible()
-
-    def send(self, text: str) -> None:
-        self.page.get_by_label("Message").fill(text)
-        self.press("Send")
-
-    def press(self, button: str) -> None:
-        self.page.get_by_role("button", name=button).click()
-
-    def ask(self, text: str, *, answers: int = 1) -> Locator:
-        """Send a message, wait until the conversation has that many answers and the last is complete."""
-        self.send(text)
-        expect(self.answers).to_have_count(answers)
-        expect(self.main).to_have_attribute("data-status", "ready")
-        return self.answers.last
-
-    @property
-    def main(self) -> Locator:
-        return self.page.locator("main")
-
-    @property
-    def answers(self) -> Locator:
-        return self.page.locator("li[data-role=assistant]")
-
-    @property
-    def alert(self) -> Locator:
-        return self.page.get_by_role("alert")
-
-    def shown(self) -> list[tuple[str, str]]:
-        """Role and text, thinking included, of every message."""
-        messages = self.page.locator("li").all()
-        return [(message.get_attribute("data-role") or "", message.inner_text()) for message in messages]
-
-    def metadata(self, answer: Locator) -> dict[str, Any]:
-        value = json.loads(answer.get_attribute("data-metadata") or "{}")
-        if isinstance(value, list):  # SDK 4 has a list of annotations
-            return {key: each for annotation in value for key, each in annotation.items()}
-        return value
-
-    def stored(self) -> list[dict[str, Any]]:
-        """The conversation as the server has it."""
-        response = self.page.request.get(f"{self.server.url}/api/ai/conversations/{self.block}")
-        return response.json()["messages"]
-
-
 @pytest.fixture
-def chat(request: pytest.FixtureRequest, page: Page, react_app: str, server: ServerProcess) -> ReactChat:
-    return ReactChat(page, react_app, server, request.param, f"react-{token_hex(4)}")
-
-
-every_sdk = pytest.mark.parametrize("chat", SDKS, indirect=True, ids=lambda sdk: f"sdk{sdk}")
-newest_sdk = pytest.mark.parametrize("chat", [SDKS[-1]], indirect=True, ids=lambda sdk: f"sdk{sdk}")
+def chat(page: Page, react_app: str, server: ServerProcess, sdk: int) -> ReactChat:
+    return ReactChat(page, react_app, server, sdk)
 
 
 @every_sdk
@@ -268,7 +201,7 @@ def test_an_answer_can_be_had_anew(chat: ReactChat) -> None:
     assert [message["role"] for message in chat.stored()] == ["user", "assistant"]
 
 
-@newest_sdk
+@with_sdk(7)
 def test_tokens_of_a_real_model_are_streamed_saved_and_loaded(chat: ReactChat) -> None:
     chat.open(preset="llama")
     answer = chat.ask("Tell me something")

@@ -52,7 +52,18 @@ const text = $("#text");
     if (isFree && matchMedia("(pointer: fine)").matches) text.focus(); // on a phone that would open the keyboard
   };
   focus();
-  addEventListener("done", focus); // the button that had the focus is gone
+  // The button that had the focus is gone. After one request for approval comes the next, if there is one.
+  let answered = false;
+  composer.addEventListener("submit", ({ submitter }) => {
+    answered = submitter?.closest(".approval") != null;
+    if (answered && matchMedia("(pointer: fine)").matches) text.focus();
+  });
+  addEventListener("done", () => {
+    const next = answered && !text.value && $(".message:last-child .tool:has(.approval button) summary");
+    if (next) next.focus();
+    else focus();
+    answered = false;
+  });
   if (!CSS.supports("field-sizing", "content")) {
     text.addEventListener("input", () => {
       text.rows = 1;

@@ -1,9 +1,9 @@
-"""A model service that does what a test tells it: a real HTTP server on loopback, speaking both wire formats.
+"""A model service that does what a test tells it: a real HTTP server on loopback, speaking three formats.
 
     with Upstream() as upstream:
         upstream.reply(chat_answer("Hel", "lo"))              # what the next request gets
         upstream.reply(Reply(status=429, headers={"retry-after": "1"}, steps=[b"{}"]))
-        ...                                                   # ask http://…/v1/chat/completions or /v1/messages
+        ...                                  # ask http://…/v1/chat/completions, /v1/responses or /v1/messages
         assert upstream.requests[0].json["model"] == "m"
 
 A request that finds no reply waiting gets a plain "Hello from upstream." in the format of its path. The server runs in
@@ -18,7 +18,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -114,6 +114,7 @@ class Upstream:
         models: Sequence[str] = ("tiny",),
         owner: str = "upstream",
         models_reply: Reply | None = None,
+        otherwise: Callable[[Request], Reply] | None = None,
     ) -> None:
         """Start it as a context manager.
 
@@ -122,11 +123,13 @@ class Upstream:
             models: what GET /v1/models lists.
             owner: the `owned_by` of each.
             models_reply: what GET /v1/models gets instead of a list.
+            otherwise: makes what a POST gets for which nothing is queued.
         """
         self.requests: list[Request] = []
         self._key = key
         listed = [{"id": model, "object": "model", "owned_by": owner} for model in models]
         self._models = models_reply or json_reply(200, {"object": "list", "data": listed})
+        self.otherwise = otherwise
         self._replies: deque[Reply] = deque()
         self._arrived = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -197,8 +200,12 @@ class Upstream:
             return self._models if request.path.endswith("/models") else json_reply(404, {})
         if self._replies:
             return self._replies.popleft()
+        if self.otherwise is not None:
+            return self.otherwise(request)
         if request.path.endswith("/messages"):
             return Reply(anthropic_answer("Hello", " from", " upstream."))
+        if request.path.endswith("/responses"):
+            return Reply(responses_answer("Hello", " from", " upstream."))
         return Reply(chat_answer("Hello", " from", " upstream."))
 
 
@@ -290,6 +297,7 @@ def chat_frames(chunks: Iterable[Any], *, done: bool = True) -> list[bytes]:
 
 
 def anthropic_frames(events: Iterable[Any]) -> list[bytes]:
+    """Each event with its name: Anthropic's, and those of OpenAI's Responses."""
     return [
         b"event: " + event["type"].encode() + b"\ndata: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
         for event in events
@@ -350,11 +358,36 @@ def anthropic_answer(
     return anthropic_frames([*events, *ends])
 
 
+def responses_answer(
+    *texts: str, reasoning: Sequence[str] = (), usage: tuple[int, int] = (9, 12), finish: str | None = "completed"
+) -> list[bytes]:
+    """An answer as OpenAI's Responses API streams it. `finish` None: it stops without its end mark."""
+    sent, said = usage
+    response = {"id": "resp_1", "object": "response", "model": "tiny", "status": "in_progress", "output": []}
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": response}]
+    thought = {"id": "rs_1", "type": "reasoning", "summary": []}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "content": []}
+    items = [(thought, "reasoning_summary_text", "summary_index", reasoning)] if reasoning else []
+    for index, (item, kind, place, pieces) in enumerate([*items, (message, "output_text", "content_index", texts)]):
+        where = {"output_index": index, place: 0}
+        events.append({"type": "response.output_item.added", "output_index": index, "item": item})
+        events += [{"type": f"response.{kind}.delta", **where, "delta": piece} for piece in pieces]
+        events.append({"type": "response.output_item.done", "output_index": index, "item": item})
+    if finish is None:
+        return anthropic_frames(events[:-1])
+    totals = {"input_tokens": sent, "output_tokens": said, "total_tokens": sent + said}
+    return anthropic_frames(
+        [*events, {"type": f"response.{finish}", "response": {**response, "status": finish, "usage": totals}}]
+    )
+
+
 def fixture(path: Path | str) -> list[bytes]:
     """The frames of a `.jsonl` file below FIXTURES; its folder tells the format."""
     file = FIXTURES / path
     events = [json.loads(line) for line in file.read_text().split("\n") if line]
-    return anthropic_frames(events) if file.parent.name == "anthropic" else chat_frames(events)
+    if file.parent.name in ("anthropic", "openai_responses"):
+        return anthropic_frames(events)
+    return chat_frames(events, done=file.parent.name != "google")
 
 
 def one_write(steps: Sequence[bytes]) -> list[bytes]:

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from app.core.errors import AppError
-from app.core.events import MessageFinish, MessageStart, ReasoningDelta, StreamError, StreamEvent, TextDelta
+from app.core.events import (
+    Abort,
+    MessageFinish,
+    MessageStart,
+    ReasoningDelta,
+    Status,
+    StreamError,
+    StreamEvent,
+    TextDelta,
+)
 from app.core.fold import Draft, merge_metadata
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, ConversationStore
@@ -35,6 +44,7 @@ class Answer:
         self._block_id = block_id
         self._parent_id = parent_id
         self._draft = Draft(base)
+        self._is_new = base is None
         self._events: list[StreamEvent] = []
         self._folded = 0
         self._saved = 0
@@ -51,8 +61,8 @@ class Answer:
 
     @property
     def empty(self) -> bool:
-        """Nothing was said: there is no answer to keep."""
-        return not any(isinstance(event, MessageStart) for event in self._events[:2])
+        """Nothing was said or done: there is no answer to keep."""
+        return all(isinstance(event, MessageStart | Status | StreamError | Abort) for event in self._events)
 
     async def keep(self) -> None:
         """Save again and again until `finish`; what cannot be saved now is tried with the next checkpoint."""
@@ -99,7 +109,7 @@ class Answer:
             self._draft.apply(event)
         self._folded = len(self._events)
         message = self._draft.message()
-        if message is None:  # nothing was said: there is no answer to keep
+        if message is None or (self._is_new and self.empty):
             return
         metadata = merge_metadata(message.metadata, ending)
         if status == "complete":

@@ -59,30 +59,36 @@ class Attachments:
         return await asyncio.to_thread(_take_out, messages, ours)
 
     async def read(self, messages: Sequence[UIMessage], contents: Mapping[str, bytes]) -> Mapping[str, File]:
-        """The files that a model shall get with `messages`; one that is not there is left out.
+        """The files that a model shall get with `messages`; one that is not there is left out. Those of answers come
+        last, as far as there is room.
 
         Raises:
-            UnsupportedContent: together they are too big.
+            UnsupportedContent: the user's are too big together.
         """
         files: dict[str, File] = {}
         total = 0
-        for where, part in _file_parts(messages, role="user"):
+        asked = list(_file_parts(messages, role="user"))
+        answered = list(_file_parts(messages, role="assistant"))
+        for number, (where, part) in enumerate(asked + answered):
             file_id = file_id_in(part.url)
-            if file_id is None:
-                continue
-            if file_id not in files:
-                content = contents[file_id] if file_id in contents else await self._files.read(file_id)
-                if content is None:
-                    break  # whoever converts the messages will name it
-                files[file_id] = await asyncio.to_thread(to_file, content)
-            total += len(files[file_id].data) * 3 // 4
+            file = None if file_id is None else files.get(file_id) or await self._file(file_id, contents)
+            if file_id is None or file is None:
+                continue  # whoever converts the messages will name it
+            total += len(file.data) * 3 // 4
+            if total > MAX_PROMPT_BYTES and number >= len(asked):
+                break
             if total > MAX_PROMPT_BYTES:
                 raise UnsupportedContent(
                     f"The files of this conversation are too big: a model gets at most {MAX_PROMPT_BYTES // 1_000_000} "
                     "MB of them. Start a new conversation.",
                     param=where,
                 )
+            files[file_id] = file
         return files
+
+    async def _file(self, file_id: str, contents: Mapping[str, bytes]) -> File | None:
+        content = contents[file_id] if file_id in contents else await self._files.read(file_id)
+        return None if content is None else await asyncio.to_thread(to_file, content)
 
     @asynccontextmanager
     async def kept(self, messages: Iterable[UIMessage], contents: Mapping[str, bytes]) -> AsyncGenerator[None, None]:
@@ -98,8 +104,18 @@ class Attachments:
                         await self._files.put(contents[file_id])
             yield
         finally:
-            self._held.subtract(named)
-            self._held += Counter()  # without those that nobody holds
+            self.release(named)
+
+    async def hold(self, content: bytes) -> str:
+        """Store a file that an answer will name; nothing removes it before it is released. Its id."""
+        async with self._lock:
+            file_id = await self._files.put(content)
+            self._held[file_id] += 1
+        return file_id
+
+    def release(self, file_ids: Iterable[str]) -> None:
+        self._held.subtract(file_ids)
+        self._held += Counter()  # without those that nobody holds
 
     async def delete_conversation(self, block_id: str) -> bool:
         """Delete it with the files that nothing else names. False where there is no such conversation."""

@@ -10,10 +10,11 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.chat.answer import Answer
-from app.chat.run import Clock, OpenParts, Turn, run
+from app.chat.open_parts import OpenParts
+from app.chat.run import Clock, Turn, run
 from app.core.errors import RunInProgress, ShuttingDown
 from app.core.events import Abort, MessageFinish, MessageStart, StreamError, StreamEvent
 from app.core.messages import UIMessage
@@ -54,6 +55,7 @@ class Run:
     """Stopped or at its end: what is left is saving, which nothing may cancel."""
     complete: bool = False
     """Ended well, and stored."""
+    open_parts: OpenParts = field(default_factory=OpenParts)
     missed_at: float | None = None
     """When somebody last loaded the conversation and did not find this answer, because it was in flight."""
 
@@ -175,7 +177,7 @@ class LiveRuns:
 
     async def _end(self, current: Run, status: AnswerStatus) -> None:
         assert current.task is not None, "only runs that have started are known"
-        if not current.ending:
+        if not current.ending and not current.open_parts.whole:
             current.ending = True
             current.cut = status
             current.task.cancel()
@@ -198,7 +200,7 @@ class LiveRuns:
     async def _drive(self, current: Run, turn: Turn) -> None:
         answer = Answer(self._conversations, current.block_id, current.user_message_id, current.base)
         keeper = self._tasks.create_task(answer.keep()) if current.store else None
-        open_parts = OpenParts()
+        open_parts = current.open_parts
         try:
             async with aclosing(run(turn, self._clock, open_parts)) as batches:
                 async for events in batches:
@@ -218,6 +220,7 @@ class LiveRuns:
         finally:
             current.ending = True
             await self._finish(current, answer, keeper)
+            turn.files.release()
 
     async def _save(self, answer: Answer, keeper: asyncio.Task[None] | None) -> StreamError | None:
         """Store the whole answer before its end is told; where it cannot be stored, that is told instead."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_snake
 
 from app.core.errors import InvalidRequest, UnknownPreset
 from app.core.model import Configuration, Preset
+from app.core.tools import Policy, names_tool
 from app.core.values import KEYS, Values, parse_values
 
 PresetLayer: TypeAlias = Literal["url", "block", "global", "default"]
@@ -39,6 +40,12 @@ class Resolved:
     values: Values
     layers: Mapping[str, Layer]
     """The layer of every field of `values`; `default` also for what nobody said and the service decides."""
+    tool_names: tuple[str, ...] = ()
+    """Names and patterns: what the preset, or else the global settings, let the model use."""
+    tool_choice: tuple[str, ...] | None = None
+    """What the block leaves of them; None: everything. It adds nothing."""
+    policies: tuple[Mapping[str, Policy], ...] = ()
+    """Of tools, by name or pattern: what the block says, the preset, the global settings."""
 
 
 def resolve(
@@ -78,7 +85,37 @@ def resolve(
         for field, value in values.said().items():
             said[field] = value
             layers[field] = layer
-    return Resolved(preset, preset_layer, Values.model_construct(**said), layers)
+    configured = (preset.values, configuration.values)
+    policies = tuple(values.tool_policy or {} for values in (block_values, *configured))
+    if block_values.tools is not None:  # a choice among the preset's, however that was named
+        said["tools"], layers["tools"] = block_values.tools, "block"
+    if any(policies):
+        said["tool_policy"] = _merged(policies)
+    return Resolved(
+        preset,
+        preset_layer,
+        Values.model_construct(**said),
+        layers,
+        tool_names=next((values.tools for values in configured if values.tools is not None), ()),
+        tool_choice=block_values.tools,
+        policies=policies,
+    )
+
+
+def _merged(policies: Sequence[Mapping[str, Policy]]) -> Mapping[str, Policy]:
+    """All entries; of those with the same name the first one's, but no block lifts what the others switch off."""
+    block, *others = policies
+    configured: dict[str, Policy] = {name: policy for layer in reversed(others) for name, policy in layer.items()}
+    return {**configured, **block, **{name: policy for name, policy in configured.items() if policy == "off"}}
+
+
+def without_asking(block: Mapping[str, Any], tool_names: Iterable[str]) -> Mapping[str, Any]:
+    """What changes in the block's metadata so that these tools run without the user's yes."""
+    policies: dict[str, Policy] = dict(block.get("ai:toolpolicy") or {})
+    for name in tool_names:
+        exact = [entry for entry in policies if "*" not in entry and names_tool(entry, name)]
+        policies = {entry: policy for entry, policy in policies.items() if entry not in exact} | {name: "auto"}
+    return {"ai:toolpolicy": policies}
 
 
 def explain(resolved: Resolved) -> dict[str, Any]:

@@ -1,41 +1,59 @@
-"""One run: ask the model, pass on what it says, end well whatever happens.
+"""One run: ask the model, run the tools that it calls, ask again, and end well whatever happens.
 
 A run is a generator of event batches. It emits nothing until the model's first event, so that a failure before that
-can still become an HTTP status; from then on the order is MessageStart, StepStart, parts, StepFinish, MessageFinish.
+can still become an HTTP status. From then on the order is MessageStart, then for each model call StepStart, parts,
+the calls of tools and what came of them, StepFinish, and at last MessageFinish.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
+from app.chat.approvals import Continuation
+from app.chat.calls import CUT_OFF_REASONS, StepCalls, ToolEvent
+from app.chat.durations import Durations
+from app.chat.execution import run_calls
+from app.chat.ledger import CallBook
+from app.chat.made_files import MadeFiles
+from app.chat.open_parts import OpenParts
+from app.chat.tools import Toolset
+from app.core.convert import Prompt
 from app.core.errors import AppError, ProviderBroken
 from app.core.events import (
     CallWarning,
+    FinishReason,
+    GeneratedFile,
     MessageFinish,
     MessageStart,
     ModelEvent,
     ModelFinish,
     ReasoningDelta,
-    ReasoningEnd,
-    ReasoningStart,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
     StreamEvent,
     TextDelta,
-    TextEnd,
-    TextStart,
+    ToolInputDelta,
+    ToolOutputError,
+    Usage,
 )
+from app.core.fold import fold, merge_metadata
+from app.core.heal import Repair
+from app.core.messages import UIMessage
 from app.core.model import ModelRequest
 from app.core.ports import Provider
+from app.core.tools import ToolRecord
 
 log = logging.getLogger(__name__)
 
+MAX_STEPS = 16
+"""Model calls of one turn, unless a preset or a request says otherwise."""
 MAX_ANSWER_CHARACTERS = 4_000_000
 """An upstream that never stops is cut here: the log and the database hold whole answers."""
 
@@ -48,6 +66,14 @@ class Clock:
     """Seconds, for durations."""
 
 
+class Account(Protocol):
+    """Where the usage of the turn's model calls is entered."""
+
+    async def add(self, usage: Usage) -> Mapping[str, Any]:
+        """Enter one model call; what the message's metadata say of all of them so far."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """Everything one run needs."""
@@ -58,43 +84,28 @@ class Turn:
     preset_name: str
     provider: Provider
     request: ModelRequest
-    continues: bool = False
-    """The answer goes on with a stored message, whose metadata may say that it ended badly."""
-
-
-class OpenParts:
-    """Which text and reasoning parts have begun and not ended: they must be closed before any kind of end."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, type[TextEnd | ReasoningEnd]] = {}
-
-    def note(self, events: Sequence[StreamEvent]) -> None:
-        for event in events:
-            kind = type(event)
-            if kind is TextDelta or kind is ReasoningDelta:
-                continue
-            if isinstance(event, TextStart):
-                self._open[event.id] = TextEnd
-            elif isinstance(event, ReasoningStart):
-                self._open[event.id] = ReasoningEnd
-            elif isinstance(event, TextEnd | ReasoningEnd):
-                self._open.pop(event.id, None)
-
-    def close(self) -> list[StreamEvent]:
-        ends: list[StreamEvent] = [end(part_id) for part_id, end in self._open.items()]
-        self._open.clear()
-        return ends
+    """Without messages: `prompt` has those."""
+    prompt: Callable[[UIMessage | None], Prompt]
+    """What the model is asked when the answer has come so far."""
+    account: Account
+    tools: Toolset
+    calls: CallBook
+    files: MadeFiles
+    new_id: Callable[[], str]
+    max_steps: int = MAX_STEPS
+    goes_on: Continuation | None = None
+    """The stored answer that this run goes on with."""
 
 
 async def run(turn: Turn, clock: Clock, open_parts: OpenParts) -> AsyncGenerator[Sequence[StreamEvent], None]:
     """Yield the answer's events in batches; every failure is a StreamError at the end, never an exception."""
     started = False
     try:
-        async with aclosing(_steps(turn, clock)) as batches:
+        async with aclosing(_Run(turn, clock, open_parts).events()) as batches:
             async for events in batches:
                 started = True
                 open_parts.note(events)
-                yield [*open_parts.close(), *events] if isinstance(events[-1], MessageFinish) else events
+                yield events
     except AppError as error:
         log.warning("run failed", extra={"block_id": turn.block_id, "preset": turn.preset_name, "code": error.code})
         failure = StreamError(error.message, error.code, error.status, error.retry_after)
@@ -106,48 +117,182 @@ async def run(turn: Turn, clock: Clock, open_parts: OpenParts) -> AsyncGenerator
     yield [*open_parts.close(), failure] if started else [failure]
 
 
-async def _steps(turn: Turn, clock: Clock) -> AsyncGenerator[Sequence[StreamEvent], None]:
-    begun = clock.monotonic()
-    first_event: float | None = None
-    characters = 0
-    finish: ModelFinish | None = None
-    async with aclosing(turn.provider.stream(turn.request)) as batches:
-        async for batch in batches:
-            events: list[StreamEvent] = []
-            if first_event is None:
-                first_event = clock.monotonic()
-                events += [MessageStart(turn.message_id, _opening(turn, clock)), StepStart()]
-            parts, finish = _split(batch)
-            events += parts
-            characters += sum(len(e.delta) for e in parts if isinstance(e, TextDelta | ReasoningDelta))
-            if events:
-                yield events
-            if finish is not None:
+class _Run:
+    """The steps of one run, and what its end will tell of them."""
+
+    def __init__(self, turn: Turn, clock: Clock, open_parts: OpenParts) -> None:
+        self._turn = turn
+        self._clock = clock
+        self._open_parts = open_parts
+        self._begun = clock.monotonic()
+        self._first_event: float | None = None
+        self._started = False
+        self._characters = 0
+        self._usage = Usage()
+        self._reason: FinishReason = "tool-calls"
+        self._metadata: dict[str, Any] = {}
+        self._warnings = [CallWarning("tools", problem) for problem in turn.tools.problems]
+        self._repairs: list[Repair] = []
+        self._message = turn.goes_on.base if turn.goes_on is not None else None
+        self._durations = Durations(clock.monotonic, self._message)
+        self._said: list[StreamEvent] = []
+        """What has happened to the message since."""
+
+    async def events(self) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        going_on = self._turn.goes_on
+        if going_on is not None and (going_on.events or going_on.to_run or going_on.waits):
+            async with aclosing(self._told(self._resume(going_on))) as batches:
+                async for events in batches:
+                    yield events
+        waits = going_on is not None and going_on.waits
+        for number in range(0 if waits else self._turn.max_steps):
+            calls = StepCalls(self._turn.tools, self._turn.calls, self._turn.message_id, self._turn.new_id)
+            async with aclosing(self._told(self._step(calls))) as batches:
+                async for events in batches:
+                    yield events
+            if not calls.made or calls.waits or not self._goes_on:
                 break
-            if characters > MAX_ANSWER_CHARACTERS:
-                raise ProviderBroken("The answer was cut off: it grew past 4 million characters.")
-    if finish is None or first_event is None:
-        raise ProviderBroken("The model's answer stopped before its end.")
-    metadata: dict[str, Any] = {
-        "usage": finish.usage.to_wire(),
-        "finishReason": finish.reason,
-        "timeToFirstTokenMs": round((first_event - begun) * 1000),
-        "durationMs": round((clock.monotonic() - begun) * 1000),
-    }
-    if turn.continues:
-        metadata["status"] = "complete"
-    yield [StepFinish(), MessageFinish(finish.reason, finish.usage, metadata)]
+            if number == self._turn.max_steps - 1:
+                limit = f"The answer ended after {self._turn.max_steps} model calls, as max_steps has it."
+                self._warnings.append(CallWarning("max_steps", limit))
+        yield [*self._open_parts.close(), self._finish()]
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether calls of tools that the model has made are worth running."""
+        return self._reason not in CUT_OFF_REASONS
 
-def _opening(turn: Turn, clock: Clock) -> dict[str, Any]:
-    return {
-        "model": turn.request.model,
-        "preset": turn.preset_name,
-        "createdAt": clock.now().isoformat(timespec="milliseconds"),
-    }
+    async def _told(
+        self, batches: AsyncGenerator[Sequence[StreamEvent], None]
+    ) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """The batches, noted: the next step begins with what was said."""
+        async with aclosing(batches):
+            async for events in batches:
+                self._said += events
+                self._durations.note(events)
+                yield events
 
+    async def _resume(self, going_on: Continuation) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """What has become of calls since, then those that have their yes."""
+        yield [*self._start(), *going_on.events]
+        to_run: list[ToolRecord] = []
+        for record in going_on.to_run:
+            problem = self._turn.tools.problem_of(record.tool_name, record.input)
+            if problem is not None:
+                await self._turn.calls.settle([record.settled("failed", error_text=problem)])
+            elif await self._turn.calls.change(running := replace(record, state="running"), when="approved"):
+                to_run.append(running)
+            else:
+                problem = "This call is being run already."
+            if problem is not None:
+                yield [ToolOutputError(record.tool_call_id, problem, record.dynamic)]
+        async with aclosing(self._execute(to_run)) as batches:
+            async for events in batches:
+                yield events
 
-def _split(batch: Sequence[ModelEvent]) -> tuple[list[StreamEvent], ModelFinish | None]:
-    parts: list[StreamEvent] = [event for event in batch if not isinstance(event, ModelFinish | CallWarning)]
-    last = batch[-1] if batch else None
-    return parts, last if isinstance(last, ModelFinish) else None
+    async def _step(self, calls: StepCalls) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """One model call, and the calls of tools that it makes."""
+        finish: ModelFinish | None = None
+        stepping = False
+        async with aclosing(self._turn.provider.stream(self._request())) as batches:
+            async for batch in batches:
+                events, finish = await self._read(batch, calls)
+                if not stepping and (finish is not None or any(not isinstance(event, Status) for event in events)):
+                    stepping = True
+                    events = [*self._start(), StepStart(), *events]
+                if events:
+                    yield [*self._start(), *events]
+                if finish is not None:
+                    break
+                if self._characters > MAX_ANSWER_CHARACTERS:
+                    raise ProviderBroken("The answer was cut off: it grew past 4 million characters.")
+        if finish is None:
+            raise ProviderBroken("The model's answer stopped before its end.")
+        self._reason = finish.reason
+        self._open_parts.whole = not calls.made or not self._goes_on
+        await self._note(finish)
+        if announced := [*self._open_parts.close_texts(), *await calls.announce(finish.reason)]:
+            yield announced
+        async with aclosing(self._execute(calls.to_run)) as outputs:
+            async for told in outputs:
+                yield told
+        yield [StepFinish()]
+
+    async def _execute(self, records: Sequence[ToolRecord]) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        self._open_parts.run(records)
+        known = self._turn.tools.tools
+        calls = [(record, known[record.tool_name]) for record in records]
+        async with aclosing(run_calls(calls, self._turn.calls, self._turn.files)) as batches:
+            async for events in batches:
+                yield events
+
+    def _request(self) -> ModelRequest:
+        if self._said:
+            self._message = fold(self._message, self._said)
+            self._said = []
+        prompt = self._turn.prompt(self._message)
+        self._repairs += [repair for repair in prompt.repairs if repair not in self._repairs]
+        return replace(self._turn.request, messages=prompt.messages)
+
+    async def _read(
+        self, batch: Sequence[ModelEvent], calls: StepCalls
+    ) -> tuple[list[StreamEvent], ModelFinish | None]:
+        """What a client may hear of the batch, and its end mark."""
+        if self._first_event is None and not all(isinstance(event, Status | CallWarning) for event in batch):
+            self._first_event = self._clock.monotonic()
+        events: list[StreamEvent] = []
+        for event in batch:
+            match event:
+                case TextDelta() | ReasoningDelta():
+                    self._characters += len(event.delta)
+                    events.append(event)
+                case CallWarning():
+                    self._warnings.append(event)
+                case ModelFinish():
+                    return events, event
+                case GeneratedFile():
+                    if (kept := await self._turn.files.keep_generated(event)) is not None:
+                        events.append(kept)
+                case _ if isinstance(event, ToolEvent):
+                    self._characters += len(event.delta) if isinstance(event, ToolInputDelta) else 0
+                    if (shown := calls.read(event)) is not None:
+                        events.append(shown)
+                case _:
+                    events.append(event)
+        return events, None
+
+    async def _note(self, finish: ModelFinish) -> None:
+        self._usage += finish.usage
+        self._metadata.update(await self._turn.account.add(finish.usage))
+        if finish.explanation is not None:
+            self._metadata["explanation"] = finish.explanation
+
+    def _start(self) -> list[StreamEvent]:
+        """The message's start, the first time."""
+        if self._started:
+            return []
+        self._started = True
+        metadata = {
+            "model": self._turn.request.model,
+            "preset": self._turn.preset_name,
+            "createdAt": self._clock.now().isoformat(timespec="milliseconds"),
+        }
+        return [MessageStart(self._turn.message_id, metadata)]
+
+    def _finish(self) -> MessageFinish:
+        metadata = merge_metadata(self._metadata, {"finishReason": self._reason, **self._durations.metadata()})
+        if self._first_event is not None:
+            metadata["timeToFirstTokenMs"] = round((self._first_event - self._begun) * 1000)
+        metadata["durationMs"] = round((self._clock.monotonic() - self._begun) * 1000)
+        if self._turn.goes_on is not None:
+            metadata["status"] = "complete"
+        warnings = [*self._warnings, *(CallWarning("files", problem) for problem in self._turn.files.problems)]
+        if warnings:
+            metadata["warnings"] = [
+                {"setting": setting, "details": details}
+                for setting, details in dict.fromkeys((warning.setting, warning.details) for warning in warnings)
+            ]
+        if self._repairs:
+            metadata["repairs"] = [{"kind": repair.kind, "messageId": repair.message_id} for repair in self._repairs]
+            log.info("history mended", extra={"block_id": self._turn.block_id, "repairs": len(self._repairs)})
+        return MessageFinish(self._reason, self._usage, metadata)

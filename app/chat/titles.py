@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from app.chat.presets import resolve
+from app.chat.usage import UsageBook
 from app.core.errors import AppError, NotConfigured
 from app.core.events import ModelFinish, TextDelta
 from app.core.messages import UIMessage
@@ -55,6 +56,7 @@ class Titles:
         configuration: Callable[[], Configuration],
         providers: Providers,
         conversations: ConversationStore,
+        usage: UsageBook,
         tasks: asyncio.TaskGroup,
         seconds: float = SECONDS,
     ) -> None:
@@ -62,6 +64,7 @@ class Titles:
         self._configuration = configuration
         self._providers = providers
         self._conversations = conversations
+        self._usage = usage
         self._tasks = tasks
         self._seconds = seconds
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -122,13 +125,23 @@ class Titles:
             max_tokens=values.max_tokens or _MAX_TOKENS,
             thinking=values.thinking,
         )
-        said, characters = [], 0
+        said, characters, last = [], 0, None
         async with aclosing(self._providers.open(resolved.preset).stream(request)) as batches:
             async for batch in batches:
                 said += [event.delta for event in batch if isinstance(event, TextDelta)]
                 characters += sum(len(event.delta) for event in batch if isinstance(event, TextDelta))
-                if characters > _ANSWER_CHARACTERS or isinstance(batch[-1] if batch else None, ModelFinish):
+                last = batch[-1] if batch else None
+                if characters > _ANSWER_CHARACTERS or isinstance(last, ModelFinish):
                     break
+        if isinstance(last, ModelFinish):
+            account = self._usage.account(
+                block_id=conversation.block_id,
+                preset=resolved.preset,
+                model=values.model,
+                purpose="title",
+                message_id=conversation.messages[-1].id,
+            )
+            await account.add(last.usage)
         return "".join(said)
 
 

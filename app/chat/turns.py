@@ -8,32 +8,48 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from weakref import WeakValueDictionary
 
+from app.chat.approvals import Change, Continuation, closed, go_on, supersede, without_confirmations
 from app.chat.attachments import Attachments, Received
-from app.chat.history import choose_history, needs_stored
+from app.chat.history import History, choose_history, needs_stored
+from app.chat.ledger import CallBook, TemporaryLedger
 from app.chat.live import LiveRuns, Run
-from app.chat.presets import Resolved, resolve
-from app.chat.run import Turn
-from app.core.convert import system_texts, to_prompt
-from app.core.errors import NotConfigured
+from app.chat.made_files import MadeFiles
+from app.chat.presets import Resolved, resolve, without_asking
+from app.chat.repetition import continuation_key, question_key
+from app.chat.run import MAX_STEPS, Turn
+from app.chat.tools import Toolset, choose_tools, claimed
+from app.chat.usage import UsageBook
+from app.core.convert import Prompt, system_texts, to_prompt
+from app.core.errors import ApprovalRefused, InvalidRequest, NotConfigured, UnsupportedContent
 from app.core.files import File
 from app.core.messages import UIMessage
 from app.core.model import GO_ON, Configuration, ModelMessage, ModelRequest, Text, TurnRequest
-from app.core.ports import ConversationStore, Provider, Providers
+from app.core.ports import Conversation, ConversationStore, Provider, Providers, ToolBox, ToolLedger
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A request that is known to be right."""
 
-    history: Sequence[UIMessage]
+    history: History
+    """An answer to continue stands in it with what the client has brought."""
     replaces: Sequence[UIMessage]
     """The branch as it is shown now, where the history is only the beginning of it: a regeneration."""
     resolved: Resolved
     provider: Provider
-    model_request: ModelRequest
+    request: ModelRequest
+    prompt: Callable[[UIMessage | None], Prompt]
+    tools: Toolset
+    calls: CallBook
+    changes: Sequence[Change]
+    """Of the calls of answers: to be written before the run begins."""
+    goes_on: Continuation | None
+
+    @property
+    def messages(self) -> Sequence[UIMessage]:
+        return self.history.messages
 
 
 class Turns:
@@ -44,6 +60,9 @@ class Turns:
         providers: Providers,
         conversations: ConversationStore,
         attachments: Attachments,
+        tools: ToolBox,
+        calls: ToolLedger,
+        usage: UsageBook,
         runs: LiveRuns,
         new_id: Callable[[], str],
     ) -> None:
@@ -51,6 +70,10 @@ class Turns:
         self._providers = providers
         self._conversations = conversations
         self._attachments = attachments
+        self._tools = tools
+        self._calls = calls
+        self._temporary_calls = TemporaryLedger()
+        self._usage = usage
         self._runs = runs
         self._new_id = new_id
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -62,20 +85,28 @@ class Turns:
 
         Raises:
             InvalidRequest, NotConfigured: nothing was stored, nobody was asked.
+            ApprovalRefused: likewise, and nothing ran.
             RunInProgress: the block is still answering another message.
         """
         received = await self._attachments.receive(request.messages)
         request = replace(request, messages=received.messages)
         async with self._lock(block_id):
-            prepared = await self._prepare(block_id, request, received)
-            key = _key(request, prepared)
-            current = self._runs.recent(block_id)
+            key, once = continuation_key(request)
+            current = self._runs.running(block_id) if once else self._runs.recent(block_id)
             if current is not None and key is not None and key == current.key:
                 return current
+            prepared = await self._prepare(block_id, request, received)
+            if key is None:
+                key = question_key(request, prepared.messages, prepared.resolved)
+                if current is not None and key is not None and key == current.key:
+                    return current
             if await self._runs.make_room(block_id) and needs_stored(request):
                 prepared = await self._prepare(block_id, request, received)  # the run that ended left its answer
-            base = await self._save(block_id, request, prepared.history, received)
-            new, turn = self._new_run(block_id, prepared, base, key, store=request.store)
+            saved = await self._save(block_id, request, prepared.messages, received)
+            if saved is not None and prepared.goes_on is not None and not prepared.history.is_stored:
+                prepared = await self._prepare(block_id, request, received)  # it stands on a branch that is active now
+            await self._write_changes(block_id, prepared, saved)
+            new, turn = self._new_run(block_id, prepared, key, store=request.store)
             await self._runs.start(new, turn)
             return new
 
@@ -91,36 +122,82 @@ class Turns:
         conversation = await self._conversations.load(block_id) if needs_stored(request) else None
         stored = conversation.messages if conversation is not None else ()
         history = choose_history(request, stored)
-        known = [message.id for message in stored[: len(history)]] == [message.id for message in history]
+        known = [message.id for message in stored[: len(history.messages)]] == [m.id for m in history.messages]
+        calls = await self._open_calls(block_id, store=request.store)
+        history, changes, goes_on = _settled(request, history, calls)
+        block = await self._conversations.block(block_id)
+        if goes_on is not None and goes_on.allowed:
+            block = {**block, **without_asking(block, goes_on.allowed)}
         resolved = resolve(
             self._configuration(),
             url_preset=request.preset,
             options=request.options,
             headers=request.headers,
-            block=await self._conversations.block(block_id),
+            block=block,
         )
         provider = self._providers.open(resolved.preset)
-        files = await self._attachments.read(history, received.contents)
-        model_request = _model_request(resolved, history, files)
-        replaces = stored if known and len(stored) > len(history) else ()
-        return _Prepared(history, replaces, resolved, provider, model_request)
+        tools = await choose_tools(self._tools, resolved, request.tools, shows_approvals=request.shows_approvals)
+        files = await self._attachments.read(history.messages, received.contents)
+        said = history.messages if goes_on is None else history.messages[:-1]
+        calls.records.update(
+            (record.tool_call_id, record) for record in claimed(history.messages, calls.records, tools)
+        )
+        try:
+            prompt = _prompting(said, files, calls, provider)
+        except UnsupportedContent as error:
+            message = f"{error.message} The preset is {resolved.preset.name}."
+            raise UnsupportedContent(message, param=error.param) from None
+        return _Prepared(
+            history=history,
+            replaces=stored if known and len(stored) > len(history.messages) else (),
+            resolved=resolved,
+            provider=provider,
+            request=_model_request(resolved, history.messages, tools),
+            prompt=prompt,
+            tools=tools,
+            calls=calls,
+            changes=changes,
+            goes_on=goes_on,
+        )
+
+    async def _open_calls(self, block_id: str, *, store: bool) -> CallBook:
+        """A turn that is not stored knows the stored calls too, and writes none."""
+        records = await self._calls.records(block_id)
+        if store:
+            return CallBook(self._calls, block_id, records)
+        temporary = await self._temporary_calls.records(block_id)
+        return CallBook(self._temporary_calls, block_id, {**records, **temporary})
 
     async def _save(
         self, block_id: str, request: TurnRequest, history: Sequence[UIMessage], received: Received
-    ) -> UIMessage | None:
-        """Store the history; the answer to go on with, as it is stored, if that is what comes last."""
-        last = history[-1]
-        if request.store:
-            async with self._attachments.kept(history, received.contents):
-                saved = await self._conversations.save(block_id, history, placement="branch")
-            last = next((message for message in saved.messages if message.id == last.id), last)
-        return last if last.role == "assistant" else None
+    ) -> Conversation | None:
+        if not request.store:
+            return None
+        async with self._attachments.kept(history, received.contents):
+            return await self._conversations.save(block_id, history, placement="branch")
 
-    def _new_run(
-        self, block_id: str, prepared: _Prepared, base: UIMessage | None, key: str | None, *, store: bool
-    ) -> tuple[Run, Turn]:
-        history = prepared.history
-        answered = history[-2] if base is not None and len(history) > 1 else history[-1]
+    async def _write_changes(self, block_id: str, prepared: _Prepared, saved: Conversation | None) -> None:
+        """Answers to requests for approval count here, once: whoever comes second changes nothing."""
+        changes = list(prepared.changes)
+        if prepared.goes_on is None and saved is not None:  # the client may have sent only its last messages
+            changes += supersede(prepared.calls.records, saved.messages[:-1])
+        for change in changes:
+            if not await prepared.calls.change(change.record, when=change.when) and prepared.goes_on is not None:
+                raise ApprovalRefused("This call has been answered elsewhere. Load the conversation again.")
+        if saved is not None and prepared.goes_on is not None and prepared.goes_on.allowed:
+            block = await self._conversations.block(block_id)
+            await self._conversations.patch_block(block_id, without_asking(block, prepared.goes_on.allowed))
+        if prepared.goes_on is None and saved is not None:
+            left = {change.record.message_id for change in changes}
+            for message in saved.messages:
+                if message.id in left:
+                    shown = closed(message, changes)
+                    await self._conversations.put_answer(block_id, None, shown, "complete")
+
+    def _new_run(self, block_id: str, prepared: _Prepared, key: str | None, *, store: bool) -> tuple[Run, Turn]:
+        messages, resolved = prepared.messages, prepared.resolved
+        base = prepared.goes_on.base if prepared.goes_on is not None else None
+        answered = messages[-2] if base is not None and len(messages) > 1 else messages[-1]
         new = Run(
             run_id=self._new_id(),
             block_id=block_id,
@@ -130,30 +207,83 @@ class Turns:
             store=store,
             base=base,
             replaces=prepared.replaces,
-            on_disconnect=prepared.resolved.values.on_disconnect or "continue",
+            on_disconnect=resolved.values.on_disconnect or "continue",
         )
         turn = Turn(
             block_id=block_id,
             message_id=new.message_id,
-            preset_name=prepared.resolved.preset.name,
+            preset_name=resolved.preset.name,
             provider=prepared.provider,
-            request=prepared.model_request,
-            continues=base is not None,
+            request=prepared.request,
+            prompt=prepared.prompt,
+            account=self._usage.account(
+                block_id=block_id if store else None,
+                preset=resolved.preset,
+                model=prepared.request.model,
+                message_id=new.message_id,
+                cache=prepared.request.cache,
+                earlier=base.metadata if base is not None else None,
+            ),
+            tools=prepared.tools,
+            calls=prepared.calls,
+            files=MadeFiles(self._attachments),
+            new_id=self._new_id,
+            max_steps=resolved.values.max_steps or MAX_STEPS,
+            goes_on=prepared.goes_on,
         )
         return new, turn
 
 
-def _model_request(resolved: Resolved, history: Sequence[UIMessage], files: Mapping[str, File]) -> ModelRequest:
+def _settled(
+    request: TurnRequest, history: History, calls: CallBook
+) -> tuple[History, Sequence[Change], Continuation | None]:
+    """What the request changes of the calls of answers, in `calls` as if it were written already."""
+    *before, last = history.messages
+    goes_on: Continuation | None = None
+    changes: Sequence[Change]
+    if last.role == "assistant":
+        goes_on = go_on(last, history.sent, request.approvals, calls.records, is_stored=history.is_stored)
+        history, changes = replace(history, messages=(*before, goes_on.base)), goes_on.changes
+    elif request.approvals:
+        raise InvalidRequest(
+            "Answers to requests for approval need the id of the answer that asked.", param="messageId"
+        )
+    else:
+        changes = supersede(calls.records, before)
+    calls.records.update((change.record.tool_call_id, change.record) for change in changes)
+    return history, changes, goes_on
+
+
+def _prompting(
+    history: Sequence[UIMessage], files: Mapping[str, File], calls: CallBook, provider: Provider
+) -> Callable[[UIMessage | None], Prompt]:
+    """What the model is asked after `history`, when the answer has come so far.
+
+    Raises:
+        UnsupportedContent: the user's last message cannot be sent to this model.
+    """
+
+    def prompt(message: UIMessage | None) -> Prompt:
+        messages = [*history, message] if message is not None else history
+        said = without_confirmations(messages, calls.records)
+        made = to_prompt(said, files=files, calls=calls.records, takes=provider.takes)
+        if made.messages and made.messages[-1].role == "assistant":  # not every service goes on with such a one
+            return replace(made, messages=(*made.messages, ModelMessage("user", (Text(GO_ON),))))
+        return made
+
+    first = prompt(None)
+    return lambda message: first if message is None else prompt(message)
+
+
+def _model_request(resolved: Resolved, history: Sequence[UIMessage], tools: Toolset) -> ModelRequest:
+    """The request without messages."""
     values = resolved.values
     if values.model is None:
         raise NotConfigured(f"The preset {resolved.preset.name} names no model. Add `model` to it.", param="model")
-    messages = to_prompt(history, files=files).messages
-    if messages and messages[-1].role == "assistant":  # not every service goes on with an answer that it is given
-        messages = (*messages, ModelMessage("user", (Text(GO_ON),)))
     system = "\n\n".join(text for text in (values.system or "", *system_texts(history)) if text)
     return ModelRequest(
         model=values.model,
-        messages=messages,
+        messages=(),
         system=system or None,
         temperature=values.temperature,
         top_p=values.top_p,
@@ -161,21 +291,7 @@ def _model_request(resolved: Resolved, history: Sequence[UIMessage], files: Mapp
         stop=values.stop or (),
         thinking=values.thinking,
         response_format=values.response_format or "text",
+        tools=tools.specs,
+        provider_tools=resolved.preset.provider_tools,
+        cache=values.cache or "5m",
     )
-
-
-def _key(request: TurnRequest, prepared: _Prepared) -> str | None:
-    """The same for the same POST sent again. None where nobody can tell: a regeneration, or ids of our making."""
-    last = prepared.history[-1]
-    if request.trigger != "submit-message" or last.role != "user" or last.id in request.minted:
-        return None
-    if request.minted:  # known by what it says: the same words may well be another request
-        return None
-    asked = (
-        [message.id for message in prepared.history],
-        last.to_wire(),
-        prepared.resolved.preset.name,
-        prepared.resolved.values.said(),
-        request.store,
-    )
-    return sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()

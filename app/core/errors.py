@@ -9,6 +9,7 @@
       x NotFound                  404
       x RunInProgress             409
       x AlreadyExists             409
+      x ApprovalRefused           409  an answer to no open request for approval; nothing ran
       x VersionConflict           412  If-Match names an older state
       x StorageUnavailable        503
       x ShuttingDown              503
@@ -16,6 +17,7 @@
         + ProviderRejected        502  it refuses the request as it is: key, model, parameters
         + ProviderRateLimited     429
         + ProviderUnavailable     503  connection, overload, 5xx
+          + ProviderBusy          503  it is there and does not take this request now: 408, 409, 425
         + ProviderTimeout         504
         + ProviderBroken          502  the answer is not what the format promises, or stops without its end mark
 
@@ -75,6 +77,11 @@ class AlreadyExists(AppError):
     code = "already_exists"
 
 
+class ApprovalRefused(AppError):
+    status = 409
+    code = "approval_refused"
+
+
 class VersionConflict(AppError):
     status = 412
     code = "version_conflict"
@@ -111,6 +118,10 @@ class ProviderUnavailable(ProviderError):
     status = 503
     code = "provider_unavailable"
     retryable = True
+
+
+class ProviderBusy(ProviderUnavailable):
+    """The service is there and does not take this request now."""
 
 
 class ProviderTimeout(ProviderError):

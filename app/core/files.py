@@ -19,6 +19,9 @@ MAX_IMAGE_BYTES = 5_000_000
 MAX_FILE_BYTES = 10_000_000
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+AUDIO_TYPES = frozenset({"audio/wav", "audio/mpeg"})
+PDF = "application/pdf"
+TEXT = "text/plain"
 
 HEAD_BYTES = 4_096
 """As much of a file as `media_type_of` looks at."""
@@ -30,7 +33,9 @@ _SIGNATURES = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
     (re.compile(rb"GIF8[79]a"), "image/gif"),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
-    (re.compile(rb"%PDF-"), "application/pdf"),
+    (re.compile(rb"%PDF-"), PDF),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"ID3[\x02-\x04]|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"), "audio/mpeg"),  # with a tag, or a first frame
 )
 _NOT_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -75,7 +80,7 @@ def media_type_of(content: bytes) -> str:
         text = codecs.getincrementaldecoder("utf-8")().decode(content[:HEAD_BYTES])  # a cut character is no error
     except UnicodeDecodeError:
         return "application/octet-stream"
-    return "application/octet-stream" if _NOT_IN_TEXT.search(text) else "text/plain"
+    return "application/octet-stream" if _NOT_IN_TEXT.search(text) else TEXT
 
 
 def read_data_url(url: str, where: str) -> bytes:

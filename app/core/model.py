@@ -127,6 +127,9 @@ class Prices:
     cache_read: float | None = None
     """None: as `input`."""
     cache_write: float | None = None
+    """None: as `input`."""
+    cache_write_1h: float | None = None
+    """Of what is kept for an hour. None: as `cache_write`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequen
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from app.core.events import ModelEvent, StreamEvent
+from app.core.events import ModelEvent, StreamEvent, Usage
 from app.core.messages import Role, UIMessage
 from app.core.model import ModelRequest, Preset
-from app.core.tools import CallState, ToolRecord
+from app.core.tools import CallState, Offered, ToolOverview, ToolRecord
 
 
 class Provider(Protocol):
@@ -234,6 +234,16 @@ class Files(Protocol):
         ...
 
 
+class ToolBox(Protocol):
+    """Hands out the tools that the server knows: its own, those of modules and MCP servers, declared client tools."""
+
+    async def tools(self, names: Sequence[str], preset: Preset) -> Offered:
+        """The tools that `names`, names or patterns with `*`, mean. What is missing is a problem, never an error."""
+        ...
+
+    async def overview(self) -> ToolOverview: ...
+
+
 class ToolLedger(Protocol):
     """What the server remembers of the tool calls of a conversation. Every method may raise StorageUnavailable."""
 
@@ -247,6 +257,69 @@ class ToolLedger(Protocol):
 
     async def change(self, block_id: str, record: ToolRecord, *, when: CallState) -> bool:
         """Write `record` if the call's state is still `when`: of several who try it at once, one succeeds."""
+        ...
+
+
+Purpose = Literal["chat", "title"]
+"""What a model call was for."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEntry:
+    """One model call in the books."""
+
+    at: str
+    """When it ended: ISO 8601, UTC."""
+    block_id: str | None
+    """None for a temporary chat."""
+    message_id: str | None
+    """The answer that it was made for."""
+    preset: str
+    provider: str
+    model: str
+    purpose: Purpose
+    usage: Usage
+    cost_usd: float | None
+    """None: nobody knows the price."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotal:
+    """Some calls added up."""
+
+    name: str | None
+    """What they have in common: a block id, a preset, a model, a day, a purpose. No block id: temporary chats and
+    conversations that were deleted."""
+    calls: int
+    usage: Usage
+    cost_usd: float
+    """Of the calls whose price is known."""
+    unpriced_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    total: UsageTotal
+    conversations: Sequence[UsageTotal]
+    """At most 1,000, the dearest first."""
+    presets: Sequence[UsageTotal]
+    models: Sequence[UsageTotal]
+    """Named `provider/model`."""
+    days: Sequence[UsageTotal]
+    """`2026-11-21`, UTC, oldest first."""
+    purposes: Sequence[UsageTotal]
+
+
+class UsageLedger(Protocol):
+    """What model calls have used. Entries stay when a conversation is deleted, but no longer name it.
+
+    Every method may raise StorageUnavailable.
+    """
+
+    async def add(self, entry: UsageEntry) -> None: ...
+
+    async def report(self, since: str | None = None, until: str | None = None) -> UsageReport:
+        """What was used from the day `since` to the day `until`, both included; both as `UsageReport.days` has them."""
         ...
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeAlias
 
 from app.core.messages import ProviderMetadata
@@ -82,6 +83,52 @@ class Tool:
     """Seconds until the call is given up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The tools that a turn may use."""
+
+    tools: tuple[Tool, ...]
+    problems: tuple[str, ...] = ()
+    """Sentences: which of the names lead to nothing, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTool:
+    tool: Tool
+    source: str
+    """Where it is from, for people: `built-in`, `my_tools.py`, `configuration`, `mcp:files`."""
+
+
+@dataclass(frozen=True, slots=True)
+class McpStatus:
+    """How a server of the configuration is at this moment."""
+
+    name: str
+    state: Literal["idle", "connecting", "ready", "failed"]
+    """`idle`: nobody has needed it yet."""
+    tools: int
+    problem: str | None = None
+    """A sentence, where it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOverview:
+    """Every tool there is, whoever uses it."""
+
+    tools: tuple[ListedTool, ...]
+    problems: tuple[str, ...]
+    servers: tuple[McpStatus, ...]
+
+
+def names_tool(pattern: str, tool_name: str) -> bool:
+    """Whether an entry of `tools` or `tool_policy` means this tool: its name, with `*` for any characters. The tool
+    `read_file` of the MCP server `files` is called `files__read_file` and may be written `mcp:files/read_file`.
+    """
+    if pattern.startswith("mcp:"):
+        pattern = pattern.removeprefix("mcp:").replace("/", "__", 1)
+    return fnmatchcase(tool_name, pattern)
+
+
 CallState: TypeAlias = Literal[
     "open",
     "asking",
@@ -125,6 +172,8 @@ class ApprovalAnswer:
     approval_id: str
     approved: bool
     reason: str | None = None
+    always: bool = False
+    """With a yes: the tool needs none any more in this conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +203,4 @@ class ToolSettings:
 
 
 NO_TOOLS = ToolSettings()
+NO_POLICIES: Mapping[str, Policy] = {}

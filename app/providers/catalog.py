@@ -9,18 +9,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from app.core.files import IMAGE_TYPES
+from app.core.files import AUDIO_TYPES, IMAGE_TYPES, PDF
 from app.core.model import Timeouts
+from app.providers.dialects import EFFORTS, Dialect, Efforts
 
 _CUSTOMARY = Timeouts()
 _PATIENT = Timeouts(first_event=600.0)
 """For the first answer of a model that has to be loaded from disk."""
 
+_OPENAI = Dialect()
+
+_TEMPLATE_EFFORTS: Efforts = {
+    "off": {"chat_template_kwargs": {"enable_thinking": False}},
+    "low": {"chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "low"}},
+    "medium": {"chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "medium"}},
+    "high": {"chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "high"}},
+}
+"""What the chat templates of open models ask for; each ignores what it does not know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
     title: str
-    adapter: Literal["anthropic", "openai_chat", "echo"]
+    adapter: Literal["anthropic", "openai_chat", "openai_responses", "google", "wave_cloud", "echo"]
     base_url: str = ""
     key_env: str | None = None
     """The customary variable of its key; None for a service that needs none."""
@@ -28,17 +39,12 @@ class Service:
     """None: the preset must name one, or the service is asked what it has loaded."""
     local: bool = False
     """Runs on the user's own machine: probed at start, no key, may take minutes to load a model."""
-    usage_in_stream: bool = True
-    """Honours `stream_options.include_usage`; others send usage unasked."""
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    takes_effort: bool = True
-    """Takes `reasoning_effort`: low, medium or high."""
-    no_effort: str | None = None
-    """The `reasoning_effort` that means: do not think. None: there is none, the field is left out."""
+    key_optional: bool = False
+    """Answers without a key too."""
     json_mode: bool = True
-    """Takes `response_format: {"type": "json_object"}`; others get the instruction alone."""
-    citations: bool = False
-    """Top-level `citations` on the chunks are sources."""
+    """Takes `json_object` as the format of an answer; others get the instruction alone."""
+    dialect: Dialect = _OPENAI
+    """Of chat completions."""
     takes: frozenset[str] = IMAGE_TYPES
     """Media types that may stand in a prompt. Whether a model behind the address takes them is for it to say."""
     timeouts: Timeouts = _CUSTOMARY
@@ -46,22 +52,35 @@ class Service:
 
 CATALOG: Mapping[str, Service] = {
     "anthropic": Service(
-        "Anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", "claude-sonnet-5-5"
+        "Anthropic",
+        "anthropic",
+        "https://api.anthropic.com",
+        "ANTHROPIC_API_KEY",
+        "claude-sonnet-5-5",
+        takes=IMAGE_TYPES | {PDF},
     ),
     "openai": Service(
         "OpenAI",
-        "openai_chat",
+        "openai_responses",
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         "gpt-6.1-terra",
-        max_tokens_field="max_completion_tokens",
-        no_effort="none",
+        takes=IMAGE_TYPES | {PDF},
+    ),
+    "openai-responses": Service(
+        "Server of the Responses API",
+        "openai_responses",
+        "https://api.openai.com/v1",
+        "OPENAI_API_KEY",
+        takes=IMAGE_TYPES | {PDF},
     ),
     "openai-chat": Service(
         "OpenAI-compatible server",
         "openai_chat",
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
+        dialect=Dialect(reasoning_back="with_calls"),
+        takes=IMAGE_TYPES | AUDIO_TYPES | {PDF},
     ),
     "groq": Service(
         "Groq",
@@ -69,7 +88,7 @@ CATALOG: Mapping[str, Service] = {
         "https://api.groq.com/openai/v1",
         "GROQ_API_KEY",
         "openai/gpt-oss-120b",
-        usage_in_stream=False,
+        dialect=Dialect(usage_in_stream=False),
     ),
     "perplexity": Service(
         "Perplexity",
@@ -77,25 +96,105 @@ CATALOG: Mapping[str, Service] = {
         "https://api.perplexity.ai",
         "PERPLEXITY_API_KEY",
         "sonar",
-        usage_in_stream=False,
-        takes_effort=False,
         json_mode=False,
-        citations=True,
+        dialect=Dialect(
+            usage_in_stream=False,
+            efforts={},
+            refuses=frozenset({"stop"}),
+            takes_tools=False,
+            takes_turns=True,
+            citations=True,
+        ),
+    ),
+    "mistral": Service(
+        "Mistral",
+        "openai_chat",
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+        "mistral-large-latest",
+        dialect=Dialect(
+            usage_in_stream=False,
+            efforts={"off": {"reasoning_effort": "none"}, "high": {"reasoning_effort": "high"}},
+            call_id_length=9,
+            pdf_part="document_url",
+        ),
+        takes=IMAGE_TYPES | {PDF},
+    ),
+    "deepseek": Service(
+        "DeepSeek",
+        "openai_chat",
+        "https://api.deepseek.com",
+        "DEEPSEEK_API_KEY",
+        dialect=Dialect(efforts={"off": {"thinking": {"type": "disabled"}}, **EFFORTS}, reasoning_back="always"),
+        takes=frozenset(),
+    ),
+    "xai": Service(
+        "xAI",
+        "openai_chat",
+        "https://api.x.ai/v1",
+        "XAI_API_KEY",
+        dialect=Dialect(refuses=frozenset({"stop"}), citations=True, thinking_filler="Thinking... "),
+        takes=frozenset({"image/png", "image/jpeg"}),
     ),
     "openrouter": Service(
         "OpenRouter",
         "openai_chat",
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
-        no_effort="none",
+        dialect=Dialect(efforts={"off": {"reasoning_effort": "none"}, **EFFORTS}),
+        takes=IMAGE_TYPES | AUDIO_TYPES | {PDF},
+    ),
+    "google": Service(
+        "Google",
+        "google",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "GEMINI_API_KEY",
+        "gemini-3.8-flash",
+        takes=IMAGE_TYPES - {"image/gif"} | AUDIO_TYPES | {PDF},
+    ),
+    "wave-cloud": Service(
+        "Wave Cloud",
+        "wave_cloud",
+        "wss://wsapi.waveterm.dev",
+        "WAVE_CLIENT_ID",
+        "wave-cloud",  # the service chooses one itself
+        key_optional=True,
+        takes=frozenset(),
+        timeouts=Timeouts(connect=60.0),
     ),
     "ollama": Service(
-        "Ollama", "openai_chat", "http://127.0.0.1:11434/v1", local=True, no_effort="none", timeouts=_PATIENT
+        "Ollama",
+        "openai_chat",
+        "http://127.0.0.1:11434/v1",
+        local=True,
+        dialect=Dialect(efforts={"off": {"reasoning_effort": "none"}, **EFFORTS}, reasoning_back="with_calls"),
+        timeouts=_PATIENT,
     ),
     "lmstudio": Service(
-        "LM Studio", "openai_chat", "http://127.0.0.1:1234/v1", local=True, json_mode=False, timeouts=_PATIENT
+        "LM Studio",
+        "openai_chat",
+        "http://127.0.0.1:1234/v1",
+        local=True,
+        json_mode=False,
+        timeouts=_PATIENT,
     ),
-    "llamacpp": Service("llama.cpp", "openai_chat", "http://127.0.0.1:8080/v1", local=True, timeouts=_PATIENT),
-    "vllm": Service("vLLM", "openai_chat", "http://127.0.0.1:8000/v1", local=True, timeouts=_PATIENT),
+    "llamacpp": Service(
+        "llama.cpp",
+        "openai_chat",
+        "http://127.0.0.1:8080/v1",
+        local=True,
+        dialect=Dialect(efforts=_TEMPLATE_EFFORTS, reasoning_back="with_calls"),
+        takes=IMAGE_TYPES | AUDIO_TYPES,
+        timeouts=_PATIENT,
+    ),
+    "vllm": Service(
+        "vLLM",
+        "openai_chat",
+        "http://127.0.0.1:8000/v1",
+        local=True,
+        dialect=Dialect(efforts={"off": _TEMPLATE_EFFORTS["off"], **EFFORTS}, reasoning_back="with_calls"),
+        takes=IMAGE_TYPES | AUDIO_TYPES,
+        timeouts=_PATIENT,
+    ),
     "echo": Service("Echo, the built-in demo", "echo", default_model="echo"),
 }

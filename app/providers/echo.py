@@ -24,6 +24,7 @@ from app.core.events import (
 from app.core.files import IMAGE_TYPES
 from app.core.model import GO_ON, Media, ModelRequest, Text
 from app.providers import echo_texts as texts
+from app.providers.echo_tools import calls_for, is_tool_command, results_in
 
 SECONDS_PER_WORD = 0.015
 SLOW_SECONDS_PER_WORD = 0.1
@@ -55,6 +56,14 @@ class Echo:
         self._sleep = sleep
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        prompt, _ = _last_user_message(request)
+        if calls := calls_for(prompt, request):
+            for call in calls:
+                for events in call.batches():
+                    yield events
+                    await self._sleep(self._pause)
+            yield [ModelFinish("tool-calls", _usage(request, " ".join(call.name for call in calls), ""))]
+            return
         script = _script(request)
         text, reason = _limited(script.text, request)
         pause = self._pause if script.pause is None else script.pause
@@ -78,8 +87,12 @@ class Echo:
 
 def _script(request: ModelRequest) -> _Script:
     prompt, images = _last_user_message(request)
+    if results := results_in(request):
+        return _Script(results)
     if prompt == GO_ON:
         return _rest(request)
+    if is_tool_command(prompt):  # and yet there is nothing to call
+        return _Script(texts.NO_TOOL)
     command, rest = (*prompt.split(maxsplit=1), "", "")[:2]
     script = _command(command.lower().rstrip(".!?"), rest, images) or _Script(_echoed(prompt, images))
     if request.response_format == "json":

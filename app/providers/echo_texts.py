@@ -8,6 +8,13 @@ ABOUT = """\
 I am **Echo**, the demo that is built into Palaver. I repeat what I am told; I do not think. \
 Type `help` to see what I can show, and how to add a real model."""
 
+BUILT_IN_TOOLS = frozenset({"current_time", "calculate", "fetch_page", "search_conversations", "read_attachment"})
+"""The others are the front end's, or those of modules and MCP servers."""
+
+NO_TOOL = """\
+There is no such tool here. My preset must have tools (`tools = ["*"]` for all of them), or your front end must send \
+its own."""
+
 HELP = """\
 I am **Echo**, a demo without a model behind it. Begin a message with one of these words:
 
@@ -18,6 +25,14 @@ I am **Echo**, a demo without a model behind it. Begin a message with one of the
 | `slow 50` | 50 words, ten a second: time to press Stop or to reload |
 | `long 20` | 20 paragraphs as fast as they go |
 | `json` | structured data |
+| `time` | a tool that tells the time in three places |
+| `calculate 2+3*4` | a tool that calculates exactly |
+| `both` | two tools at once |
+| `approve` | a tool that asks you first |
+| `client` | a tool that your own front end runs, if it sends one |
+| `tool fail` | a tool that fails |
+| `tool name {}` | any tool that is offered, with arguments as JSON; several names without any are called at once |
+| `loop` | a model that calls a tool again and again, until it is stopped |
 | `image` | what kind of image you attached |
 | `html` | a model that tries to smuggle a script into the page |
 | `error` | a failure before the first word |
@@ -29,7 +44,7 @@ Anything else I repeat.
 
 ### To talk to a real model
 
-- **With a key:** set `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` or `GROQ_API_KEY` and start Palaver again.
+- **With a key:** set `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, `GROQ_API_KEY` or `GEMINI_API_KEY` and start Palaver again.
 - **On your own machine:** start Ollama, LM Studio, llama.cpp or vLLM, then Palaver again. It finds them by itself.
 - **Anything else:** describe it in `palaver.toml`:
 

@@ -17,6 +17,8 @@ NO_KEY = "no-key-needed"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
+    provider: str
+    """The service's row of the catalog; under this name stands what it wants back on the next turn."""
     service: Service
     base_url: str
     key: str | None = field(repr=False)
@@ -53,7 +55,8 @@ def endpoint(preset: Preset, environ: Mapping[str, str]) -> Endpoint:
     service = CATALOG[preset.provider]
     key_name = preset.api_key_env or service.key_env
     key = preset.api_key or (environ.get(key_name, "").strip() if key_name else None) or None
-    may_do_without = preset.api_key_env is None and (service.key_env is None or preset.base_url is not None)
+    keyless = service.key_env is None or service.key_optional
+    may_do_without = preset.api_key_env is None and (keyless or preset.base_url is not None)
     if key is None and not may_do_without:
         raise NotConfigured(
             f"The preset {preset.name!r} needs a key for {service.title}. Set {key_name} and start the server again."
@@ -61,4 +64,4 @@ def endpoint(preset: Preset, environ: Mapping[str, str]) -> Endpoint:
     if preset.api_key is not None:
         key_name = "ai:apitoken"
     base_url = (preset.base_url or service.base_url).rstrip("/")
-    return Endpoint(service, base_url, key, key_name, tuple(sorted(preset.headers.items())))
+    return Endpoint(preset.provider, service, base_url, key, key_name, tuple(sorted(preset.headers.items())))

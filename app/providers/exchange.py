@@ -11,19 +11,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from app.core.errors import ProviderError
 from app.core.events import CallWarning, ModelEvent, ModelFinish
 from app.core.model import ModelRequest, Timeouts
+from app.providers.breaker import Breaker
 from app.providers.failures import Failures, ReportedError
 from app.providers.parsing import Mender, Parser
 from app.providers.retry import Retry
+from app.providers.sound import is_sound
 from app.providers.sse import Event, EventTooLongError, Splitter
 from app.providers.watch import Watch
-
-if TYPE_CHECKING:
-    import httpx2
 
 MAX_ANSWER_BYTES = 64_000_000
 _DRAIN_SECONDS = 0.1
@@ -56,12 +55,21 @@ class Prepared:
     """What this model cannot take and was left out or said otherwise."""
 
 
+class Response(Protocol):
+    """What an answer is read from: an HTTP response, or what reads like one."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def aiter_raw(self) -> AsyncGenerator[bytes, None]: ...
+
+
 class Adapter(Protocol):
     """What a format is like."""
 
     def prepare(self, request: ModelRequest) -> Prepared: ...
 
-    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[httpx2.Response]: ...
+    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[Response]: ...
 
     def answer(self, request: ModelRequest) -> Answer: ...
 
@@ -79,13 +87,16 @@ class Exchange:
         failures: Failures,
         timeouts: Timeouts,
         retry: Retry,
+        breaker: Breaker,
         takes: frozenset[str],
     ) -> None:
+        """`breaker` is the endpoint's, shared by all who ask there; the rest is the preset's own."""
         self.takes = takes
         self._connect = connect
         self._failures = failures
         self._timeouts = timeouts
         self._retry = retry
+        self._breaker = breaker
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         try:
@@ -93,19 +104,25 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - an SDK that is not installed, an address that is none
             raise self._failures.unexpected(error) from None
         prepared = adapter.prepare(request)
+        if (seconds := self._breaker.wait()) is not None:
+            raise self._failures.resting(seconds)
         clock = asyncio.get_running_loop().time
         began = clock()
         attempt = 1
         while True:
             answering = False
+            reader: _Reader | None = None
             try:
                 async with AsyncExitStack() as stack:
                     sent = adapter.send(prepared.body, self._timeouts)
                     answer = adapter.answer(request)
                     reader = await self._send(sent, answer, stack, began + self._timeouts.total)
                     while events := await reader.next():
-                        yield events if answering else [*prepared.warnings, *events]
+                        if not answering:
+                            self._breaker.answered()
+                            events = [*prepared.warnings, *events]
                         answering = True
+                        yield events
                     return
             except ProviderError as error:
                 failure = error
@@ -113,13 +130,19 @@ class Exchange:
                 failure = adapter.translate(error, self._failures, answering=answering)
             wait = None if answering else self._retry.wait(failure, attempt=attempt, elapsed=clock() - began)
             if wait is None:
+                if not answering:
+                    self._breaker.failed(failure)
+                    if reader is not None and reader.broke_off:  # an answer that failed, not a request that was refused
+                        yield [self._failures.broken_off()]
                 raise failure from None
+            if wait >= self._retry.announced:
+                yield [self._failures.waiting(wait)]
             await self._retry.sleep(wait)
             attempt += 1
 
     async def _send(
         self,
-        sent: AbstractAsyncContextManager[httpx2.Response],
+        sent: AbstractAsyncContextManager[Response],
         answer: Answer,
         stack: AsyncExitStack,
         deadline: float,
@@ -129,6 +152,8 @@ class Exchange:
             async with asyncio.timeout_at(first):
                 response = await stack.enter_async_context(sent)
         except TimeoutError:
+            if first == deadline:
+                raise self._failures.timeout("the whole answer", self._timeouts.total) from None
             raise self._failures.timeout("the first word", self._timeouts.first_event) from None
         body = await stack.enter_async_context(aclosing(response.aiter_raw()))
         reader = _Reader(body, answer, self._failures, self._timeouts, first, deadline)
@@ -162,6 +187,9 @@ class _Reader:
         """When the first event must be there; None once it is."""
         self._deadline = deadline
         self._size = 0
+        self.broke_off = False
+        """The service had begun its answer, and then said that it failed."""
+        self._begun = False
         self._ended = False
         self._failure: ProviderError | None = None
 
@@ -181,14 +209,24 @@ class _Reader:
                 self._decode(data, events)
             except ReportedError as error:
                 self._failure = self._failures.reported(error.details)
+                self.broke_off = self._begun
             except EventTooLongError as error:
                 self._failure = self._failures.unreadable("an event without end", error)
             except Exception as error:  # noqa: BLE001 - whatever the decoder stumbles over, the answer is at fault
                 self._failure = self._failures.unreadable("an event that is not the format's", error)
+            self._drop_unsound(events)
             if self._parse.torn:
                 events = self._mender.mend(events)
         self._first = None
         return events
+
+    def _drop_unsound(self, events: list[ModelEvent]) -> None:
+        for index, event in enumerate(events):
+            if not is_sound(event):
+                del events[index:]
+                self._ended = False
+                self._failure = self._failures.unreadable("an event that is not the format's")
+                return
 
     def _decode(self, data: bytes, events: list[ModelEvent]) -> None:
         if data:
@@ -205,6 +243,7 @@ class _Reader:
                 self._finish(events)
                 return
             self._answer.read(self._parse(data), events)
+            self._begun = True
             if events and type(events[-1]) is ModelFinish:
                 self._ended = True
                 return

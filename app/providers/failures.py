@@ -9,17 +9,20 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from math import ceil
 from traceback import extract_tb
 from typing import Any
 
 from app.core.errors import (
     ProviderBroken,
+    ProviderBusy,
     ProviderError,
     ProviderRateLimited,
     ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
 )
+from app.core.events import Status
 from app.providers.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
@@ -89,7 +92,7 @@ class Failures:
         if _says(details, "permission"):
             return self._not_allowed()
         if _says(details, "not_found"):
-            return self._not_found()
+            return self._not_found(details)
         if _says(details, "invalid_request", "context_length"):
             return self._refused_request(details)
         return ProviderError(f"{self._service} reported an error while it answered {self._preset}. Try again.")
@@ -127,6 +130,23 @@ class Failures:
             f"{self._preset}."
         )
 
+    def resting(self, seconds: float) -> ProviderUnavailable:
+        """The service has failed call after call and is not asked now."""
+        self._log("not asked: it has failed too often", {})
+        return ProviderUnavailable(
+            f"{self._service} has failed again and again and is left alone for a moment. "
+            f"Try {self._preset} again in {_in_words(seconds)}, or choose another.",
+            retry_after=seconds,
+        )
+
+    def waiting(self, seconds: float) -> Status:
+        """What a client is shown until the next attempt."""
+        return Status("retrying", f"{self._service} is busy; trying again in {_in_words(seconds)}.", seconds)
+
+    def broken_off(self) -> Status:
+        """What a client is shown of an answer that failed before its first word."""
+        return Status("failed", f"{self._service} has broken off its answer.")
+
     def unexpected(self, error: Exception) -> ProviderError:
         """Neither the service nor the network, as far as we know: a bug. The log gets the places, not the values."""
         places = [f"{frame.name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
@@ -143,12 +163,15 @@ class Failures:
                 return self._unpaid()
             case 403:
                 return self._not_allowed()
-            case 404:
-                return self._not_found()
+            case 404 | 405:
+                return self._not_found(details)
+            case 400 if "api key" in str(details.get("message")).lower():  # Google, xAI
+                return self._refused_key()
             case 429:
                 return self._limited(retry_after)
             case _ if status in (408, 409, 425) or status >= 500:
-                return ProviderUnavailable(
+                trouble = ProviderUnavailable if status >= 500 else ProviderBusy
+                return trouble(
                     f"{self._service} has trouble answering {self._preset} at the moment (status {status}). "
                     "Try again in a while.",
                     retry_after=retry_after,
@@ -170,7 +193,14 @@ class Failures:
             f"{self._service} does not allow this to {self._preset}. Check the rights of its key and its model."
         )
 
-    def _not_found(self) -> ProviderRejected:
+    def _not_found(self, details: Mapping[str, Any]) -> ProviderRejected:
+        if not details:
+            return ProviderRejected(
+                f"Nothing answers at the base_url of {self._preset} as {self._service} would. "
+                "Check the base_url, its path included."
+            )
+        if "model" in f"{details.get('code')} {details.get('message')}".lower():
+            return ProviderRejected(f"{self._service} knows no such model. Check the model of {self._preset}.")
         return ProviderRejected(
             f"{self._service} knows no such model or address. Check the model and the base_url of {self._preset}."
         )
@@ -181,7 +211,7 @@ class Failures:
         )
 
     def _limited(self, retry_after: float | None) -> ProviderRateLimited:
-        when = f"in {retry_after:.0f} seconds" if retry_after and retry_after >= 1 else "in a while"
+        when = f"in {_in_words(retry_after)}" if retry_after else "in a while"
         return ProviderRateLimited(
             f"{self._service} limits the requests of {self._preset}. Try again {when}.", retry_after=retry_after
         )
@@ -204,6 +234,11 @@ class Failures:
                 "said": redact(str(said), self._endpoint.secrets, limit=500),
             },
         )
+
+
+def _in_words(seconds: float) -> str:
+    """Rounded up: whoever comes back then is not too early."""
+    return "a second" if seconds <= 1 else f"{ceil(seconds)} seconds"
 
 
 def _details(body: object) -> Mapping[str, Any]:

@@ -4,8 +4,7 @@ is read as bytes. How a service differs stands in its row of the catalog.
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,15 +12,18 @@ import httpx2
 import openai
 
 from app.core.errors import ProviderError
-from app.core.model import Media, ModelMessage, ModelRequest, Reasoning, Text, Timeouts, ToolCall, ToolResult
+from app.core.events import CallWarning
+from app.core.model import ModelRequest, Timeouts
 from app.core.values import Thinking
 from app.providers.catalog import Service
+from app.providers.dialects import Effort
 from app.providers.endpoint import NO_KEY, Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
 from app.providers.http import limits, new_client, translate
 from app.providers.openai_chat_answer import OpenAIChatAnswer
-from app.providers.system_prompt import system_prompt
+from app.providers.openai_chat_messages import chat_messages
+from app.providers.openai_models import abilities
 from app.providers.unmapped import Unmapped
 
 _LOW_BUDGET = 4096
@@ -30,6 +32,7 @@ _MEDIUM_BUDGET = 16384
 
 class OpenAIChatAdapter:
     def __init__(self, endpoint: Endpoint, unmapped: Unmapped) -> None:
+        self._provider = endpoint.provider
         self._service = endpoint.service
         self._unmapped = unmapped
         self._client = openai.AsyncOpenAI(
@@ -43,16 +46,23 @@ class OpenAIChatAdapter:
             self._client.organization = self._client.project = None
 
     def prepare(self, request: ModelRequest) -> Prepared:
-        return Prepared(completion_body(request, self._service, self._unmapped))
+        return completion_body(request, self._provider, self._service)
 
     @asynccontextmanager
     async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
         create = self._client.chat.completions.with_streaming_response.create
-        async with create(**body, stream=True, timeout=limits(timeouts)) as response:
+        settings = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        async with create(
+            model=body["model"],
+            messages=body["messages"],
+            stream=True,
+            extra_body=settings,  # the SDK has no names for what other services take
+            timeout=limits(timeouts),
+        ) as response:
             yield response.http_response
 
     def answer(self, request: ModelRequest) -> OpenAIChatAnswer:
-        return OpenAIChatAnswer(self._unmapped, citations=self._service.citations)
+        return OpenAIChatAnswer(self._provider, self._service.dialect, self._unmapped)
 
     def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
         return translate(error, failures, answering=answering)
@@ -61,90 +71,83 @@ class OpenAIChatAdapter:
         await self._client.close()
 
 
-def completion_body(request: ModelRequest, service: Service, unmapped: Unmapped) -> dict[str, Any]:
-    """The arguments of `chat.completions.create`."""
-    body: dict[str, Any] = {"model": request.model, "messages": _messages(request, unmapped)}
-    for name in ("temperature", "top_p"):
-        if (value := getattr(request, name)) is not None:
-            body[name] = value
-    if request.max_tokens is not None:
-        body[service.max_tokens_field] = request.max_tokens
-    if request.stop:
-        body["stop"] = list(request.stop)
-    if request.response_format == "json" and service.json_mode:
-        body["response_format"] = {"type": "json_object"}
-    if service.usage_in_stream:
-        body["stream_options"] = {"include_usage": True}
-    if request.thinking is not None:
-        effort = _effort(request.thinking)
-        value = service.no_effort if effort is None else effort
-        if value is not None and service.takes_effort:
-            body["reasoning_effort"] = value
+def completion_body(request: ModelRequest, provider: str, service: Service) -> Prepared:
+    """The body of a chat completion for `service`, whose row in the catalog is `provider`."""
+    warnings: list[CallWarning] = []
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": chat_messages(request, provider, service, warnings),
+        **_tools(request, service, warnings),
+        **_sampling(request, service, warnings),
+        **_effort(request, service, warnings),
+    }
+    if request.response_format == "json":
+        if service.json_mode:
+            body["response_format"] = {"type": "json_object"}
         else:
-            unmapped.count(f"openai_chat: thinking at {service.title}")
-    return body
+            details = f"{service.title} has no JSON mode: the model is only told to answer with JSON."
+            warnings.append(CallWarning("response_format", details))
+    if service.dialect.usage_in_stream:
+        body["stream_options"] = {"include_usage": True}
+    return Prepared(body, tuple(dict.fromkeys(warnings)))
 
 
-def _effort(thinking: Thinking) -> str | None:
-    """A budget in tokens as the nearest effort; None: do not think."""
+def _tools(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:
+    tools: list[dict[str, Any]] = []
+    if service.dialect.takes_tools:
+        for tool in request.tools:
+            function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.input_schema)}
+            tools.append({"type": "function", "function": function})
+    elif request.tools:
+        warnings.append(CallWarning("tools", f"{service.title} takes no tools: they were left out."))
+    tools += map(dict, request.provider_tools)
+    return {"tools": tools} if tools else {}
+
+
+def _sampling(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:
+    model = abilities(request.model)
+    refused = service.dialect.refuses
+    if model.reasons:
+        samples = model.sampling and request.thinking in ("off", 0)
+        refused |= {"stop"} if samples else {"stop", "temperature", "top_p"}
+    said = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop": list(request.stop) or None,
+        "max_completion_tokens" if model.reasons else "max_tokens": request.max_tokens,
+    }
+    settings: dict[str, Any] = {}
+    for name, value in said.items():
+        if value is not None and name in refused:
+            who = "This model" if model.reasons else service.title
+            warnings.append(CallWarning(name, f"{who} does not take it: it was left out."))
+        elif value is not None:
+            settings[name] = value
+    return settings
+
+
+def _effort(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> Mapping[str, Any]:
+    if request.thinking is None:
+        return {}
+    model = abilities(request.model)
+    efforts = dict(service.dialect.efforts) if model.reasons is not False else {"off": {}}
+    if model.least_effort is not None:
+        efforts["off"] = {"reasoning_effort": model.least_effort}
+    wanted = _nearest(request.thinking)
+    effort: Effort = wanted if wanted in efforts or wanted == "off" else "high"
+    if effort not in efforts:
+        warnings.append(CallWarning("thinking", "How much this model thinks cannot be chosen: it was left out."))
+        return {}
+    told = efforts[effort].get("reasoning_effort", effort)
+    if told != request.thinking and not (effort == "off" and told in ("off", "none")):
+        warnings.append(CallWarning("thinking", f"The nearest that this model can be told is the effort {told}."))
+    return efforts[effort]
+
+
+def _nearest(thinking: Thinking) -> Effort:
+    """A budget in tokens as an effort."""
     if isinstance(thinking, str):
-        return None if thinking == "off" else thinking
-    if thinking == 0:
-        return None
+        return thinking
     if thinking <= _LOW_BUDGET:
-        return "low"
+        return "low" if thinking else "off"
     return "medium" if thinking <= _MEDIUM_BUDGET else "high"
-
-
-def _messages(request: ModelRequest, unmapped: Unmapped) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-    if system := system_prompt(request):
-        messages.append({"role": "system", "content": system})
-    for message in request.messages:
-        match message.role:
-            case "user":
-                messages.append({"role": "user", "content": _user_content(message)})
-            case "assistant":
-                messages += _assistant(message, unmapped)
-            case "tool":
-                messages += _results(message)
-    return messages
-
-
-def _user_content(message: ModelMessage) -> str | list[dict[str, Any]]:
-    """A string where that says it all: not every server takes a list."""
-    texts = [item.text for item in message.content if isinstance(item, Text)]
-    if len(texts) == len(message.content):
-        return "\n\n".join(texts)
-    parts: list[dict[str, Any]] = []
-    for item in message.content:
-        if isinstance(item, Text):
-            parts.append({"type": "text", "text": item.text})
-        elif isinstance(item, Media):
-            url = f"data:{item.media_type};base64,{item.data}"
-            parts.append({"type": "image_url", "image_url": {"url": url}})
-    return parts
-
-
-def _assistant(message: ModelMessage, unmapped: Unmapped) -> list[dict[str, Any]]:
-    if any(isinstance(item, Reasoning) for item in message.content):
-        unmapped.count("openai_chat: thinking in the history")
-    text = "".join(item.text for item in message.content if isinstance(item, Text))
-    calls = list(_calls(message.content))
-    if not text and not calls:
-        return []
-    return [{"role": "assistant", "content": text or None, **({"tool_calls": calls} if calls else {})}]
-
-
-def _calls(content: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    for item in content:
-        if isinstance(item, ToolCall):
-            arguments = json.dumps(item.input, ensure_ascii=False)
-            yield {"id": item.id, "type": "function", "function": {"name": item.name, "arguments": arguments}}
-
-
-def _results(message: ModelMessage) -> Iterator[dict[str, Any]]:
-    for item in message.content:
-        if isinstance(item, ToolResult):
-            text = item.output if isinstance(item.output, str) else json.dumps(item.output, ensure_ascii=False)
-            yield {"role": "tool", "tool_call_id": item.id, "content": text}

@@ -30,11 +30,15 @@ class Parser:
     def __call__(self, data: bytes) -> Any:
         """Raises ValueError where `data` is not JSON in UTF-8."""
         try:
-            return from_json(data)
+            return from_json(data, allow_inf_nan=False)
         except ValueError:
-            value = json.loads(data.decode())  # takes half pairs, and refuses whatever else is wrong
+            value = json.loads(data.decode(), parse_constant=_refuse)  # takes half pairs, but nothing else
             self.torn = True
             return value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 class Mender:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from app.core.model import Preset
 from app.core.ports import Provider
+from app.providers.breaker import Breaker
 from app.providers.catalog import CATALOG
 from app.providers.echo import Echo
 from app.providers.endpoint import Endpoint, endpoint
@@ -37,7 +38,9 @@ class Registry:
         if connection is None:
             connection = self._connections[found] = _Connection(found, self.unmapped)
         failures = Failures(preset.name, found)
-        return Exchange(connection.adapter, failures, preset.timeouts, self._retry, found.service.takes)
+        return Exchange(
+            connection.adapter, failures, preset.timeouts, self._retry, connection.breaker, found.service.takes
+        )
 
     async def close(self) -> None:
         for connection in self._connections.values():
@@ -46,9 +49,10 @@ class Registry:
 
 
 class _Connection:
-    """An adapter that comes into being when it is first asked for."""
+    """An endpoint's adapter, which comes into being when it is first asked for, and its breaker."""
 
     def __init__(self, found: Endpoint, unmapped: Unmapped) -> None:
+        self.breaker = Breaker()
         self._endpoint = found
         self._unmapped = unmapped
         self._lock = asyncio.Lock()
@@ -77,6 +81,18 @@ def _new_adapter(found: Endpoint, unmapped: Unmapped) -> Adapter:
             from app.providers.openai_chat import OpenAIChatAdapter
 
             return OpenAIChatAdapter(found, unmapped)
+        case "openai_responses":
+            from app.providers.openai_responses import OpenAIResponsesAdapter
+
+            return OpenAIResponsesAdapter(found, unmapped)
+        case "google":
+            from app.providers.google import GoogleAdapter
+
+            return GoogleAdapter(found, unmapped)
+        case "wave_cloud":
+            from app.providers.wave_cloud import WaveCloudAdapter
+
+            return WaveCloudAdapter(found, unmapped)
         case "echo":
             raise AssertionError("echo has no endpoint")
         case _:

@@ -25,7 +25,12 @@ class Retry:
     longest_wait: float = 10.0
     """A service that wants more patience is not waited for: its error is shown at once."""
     shortest_pause: float = 0.3
-    longest_pause: float = 2.0
+    longest_pause: float = 0.9
+    """Of our own pauses, where the service does not say how long to wait."""
+    announced: float = 1.0
+    """A wait this long is told to whoever waits, which begins the answer. Our own pauses are shorter, so that a service
+    that is just down is still an HTTP status.
+    """
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     random: Callable[[], float] = random.random
 

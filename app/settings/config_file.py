@@ -16,25 +16,27 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.core.model import Configuration, Preset, Timeouts
+from app.core.model import Configuration, Preset, Prices, Timeouts
 from app.core.values import KEYS, Values
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
 from app.settings.fields import (
     check_keys,
     check_model,
+    is_json,
     read_base_url,
     read_file,
     read_global_preset,
-    read_headers,
     read_preset_name,
     read_provider,
     read_seconds,
+    read_service_headers,
     read_table,
     read_text,
     read_values,
     read_variable,
 )
+from app.settings.tool_tables import read_tool_settings
 
 VALUE_KEYS: Mapping[str, str] = {field: field for field in Values.model_fields}
 
@@ -45,6 +47,8 @@ PRESET_KEYS = (
     "api_key_env",
     "headers",
     "timeouts",
+    "provider_tools",
+    "prices",
     "title",
     "description",
 )
@@ -52,6 +56,10 @@ PRESET_SETTINGS = ("ai:preset", "ai:titlepreset")
 """Which of the presets to use for what."""
 SETTINGS_KEYS = (*PRESET_SETTINGS, *KEYS)
 TIMEOUT_KEYS = tuple(field.name for field in fields(Timeouts))
+PRICE_KEYS = tuple(field.name for field in fields(Prices))
+
+_MAX_PROVIDER_TOOLS = 32
+_HIGHEST_PRICE = 100_000
 
 
 def read_config_file(path: Path) -> Configuration:
@@ -62,7 +70,7 @@ def read_config_file(path: Path) -> Configuration:
     """
     name = path.name
     document = _parse(read_file(path, name), name)
-    check_keys(document, ("settings", "presets"), f"{name}: ")
+    check_keys(document, ("settings", "presets", "tools", "mcp"), f"{name}: ")
     settings = read_table(document.get("settings", {}), f"{name}: settings")
     check_keys(settings, SETTINGS_KEYS, f"{name}: settings.")
     said = {key: value for key, value in settings.items() if key not in PRESET_SETTINGS}
@@ -80,7 +88,8 @@ def read_config_file(path: Path) -> Configuration:
         read_global_preset(settings[key], presets, f"{name}: settings.{key}") if key in settings else None
         for key in PRESET_SETTINGS
     )
-    return Configuration(presets=presets, preset=chosen, title_preset=naming, values=values)
+    tools = read_tool_settings(document, name, path.resolve().parent)
+    return Configuration(presets=presets, preset=chosen, title_preset=naming, values=values, tools=tools)
 
 
 def _parse(text: str, name: str) -> Mapping[str, Any]:
@@ -102,12 +111,14 @@ def _read_preset(key: str, value: Any, prefix: str) -> Preset:
         provider=provider,
         title=read_text(table["title"], f"{prefix}title", 200) if "title" in table else None,
         description=read_text(table["description"], f"{prefix}description", 2000) if "description" in table else None,
-        base_url=read_base_url(table["base_url"], f"{prefix}base_url") if "base_url" in table else None,
+        base_url=read_base_url(table["base_url"], f"{prefix}base_url", provider) if "base_url" in table else None,
         api_key_env=read_variable(table["api_key_env"], f"{prefix}api_key_env") if "api_key_env" in table else None,
-        headers=read_headers(table.get("headers", {}), f"{prefix}headers"),
+        headers=read_service_headers(table.get("headers", {}), f"{prefix}headers"),
         values=read_values(said, VALUE_KEYS, prefix),
         default_model=CATALOG[provider].default_model,
         timeouts=_read_timeouts(table.get("timeouts", {}), f"{prefix}timeouts", CATALOG[provider].timeouts),
+        provider_tools=_read_provider_tools(table.get("provider_tools", []), f"{prefix}provider_tools"),
+        prices=_read_prices(table["prices"], f"{prefix}prices") if "prices" in table else None,
     )
 
 
@@ -115,3 +126,28 @@ def _read_timeouts(value: Any, place: str, customary: Timeouts) -> Timeouts:
     table = read_table(value, place)
     check_keys(table, TIMEOUT_KEYS, f"{place}.")
     return replace(customary, **{key: read_seconds(seconds, f"{place}.{key}") for key, seconds in table.items()})
+
+
+def _read_provider_tools(value: Any, place: str) -> tuple[Mapping[str, Any], ...]:
+    """What they may hold is the service's business; that they are JSON is ours."""
+    tables = isinstance(value, list) and all(isinstance(tool, dict) and tool for tool in value)
+    if not tables or len(value) > _MAX_PROVIDER_TOOLS or not is_json(value):
+        raise ConfigurationError(
+            f'{place}: must be a list of tables as the service has them, such as {{ type = "web_search" }}'
+        )
+    return tuple(value)
+
+
+def _read_prices(value: Any, place: str) -> Prices:
+    table = read_table(value, place)
+    check_keys(table, PRICE_KEYS, f"{place}.")
+    for key in ("input", "output"):
+        if key not in table:
+            raise ConfigurationError(f"{place}.{key}: missing; prices are dollars for a million tokens")
+    return Prices(**{key: _read_price(price, f"{place}.{key}") for key, price in table.items()})
+
+
+def _read_price(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _HIGHEST_PRICE:
+        raise ConfigurationError(f"{place}: must be a number of dollars for a million tokens, at most 100,000")
+    return float(value)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.core.model import Configuration, Preset
+from app.core.values import Values
 from app.providers.catalog import CATALOG
 
-PREFERRED = ("anthropic", "openai", "groq")
+PREFERRED = ("anthropic", "openai", "groq", "google")
 """The services that are chosen because their key is there, best first."""
 
 
@@ -55,7 +56,7 @@ def choose_default(environ: Mapping[str, str], local: LocalServer | None) -> Def
         )
     servers = [service.title for service in CATALOG.values() if service.local]
     return DefaultPreset(
-        Preset("default", "echo", default_model=CATALOG["echo"].default_model),
+        Preset("default", "echo", values=Values(tools=("*",)), default_model=CATALOG["echo"].default_model),
         "default is echo, the built-in demo, because no key is set and no local model server answers. "
         f"Set {_either(variables)}, or start {_either(servers)}.",
     )

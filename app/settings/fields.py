@@ -7,10 +7,11 @@ A `prefix` is the beginning of a place to which a key is added: `palaver.toml: p
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from app.core.errors import InvalidRequest
 from app.core.model import Preset
@@ -18,14 +19,14 @@ from app.core.values import Values, parse_values
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
 
-RESERVED_HEADERS = frozenset(
-    {"authorization", "host", "content-type", "content-length", "transfer-encoding", "connection"}
-)
+RESERVED_HEADERS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection"})
+
+Scheme: TypeAlias = Literal["http", "ws"]
 
 _PRESET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[^\s?#]*)?")
+_ADDRESS = re.compile(r"(http|ws)s?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[^\s?#]*)?")
 _HIGHEST_PORT = 65_535
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
@@ -64,6 +65,15 @@ def read_table(value: Any, place: str) -> Mapping[str, Any]:
     return value
 
 
+def is_json(value: Any) -> bool:
+    """Whether a value can be written as JSON: TOML also has dates, and numbers that are none."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def read_text(value: Any, place: str, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest or not _LINE.fullmatch(value):
         raise ConfigurationError(f"{place}: must be one line of text of at most {longest} characters")
@@ -87,14 +97,20 @@ def read_provider(value: Any, place: str) -> str:
     return value
 
 
-def read_base_url(value: Any, place: str) -> str:
-    """An http(s) address without credentials, query or closing slash."""
+def read_base_url(value: Any, place: str, provider: str) -> str:
+    """An address without credentials, query or closing slash: http(s), or ws(s) for a service over WebSocket."""
+    scheme: Scheme = "ws" if CATALOG[provider].base_url.startswith("ws") else "http"
+    return read_address(value, place, "api_key_env", scheme).rstrip("/")
+
+
+def read_address(value: Any, place: str, key_place: str, scheme: Scheme = "http") -> str:
+    """An address without credentials or query, encrypted or not; `key_place` is where a key belongs."""
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if match is not None and int(match[1] or 0) <= _HIGHEST_PORT:
-        return match[0].rstrip("/")
+    if match is not None and match[1] == scheme and int(match[2] or 0) <= _HIGHEST_PORT:
+        return match[0]
     if isinstance(value, str) and "@" in value:
-        raise ConfigurationError(f"{place}: must not hold a name or a password; a key belongs in api_key_env")
-    raise ConfigurationError(f"{place}: must be an address such as http://127.0.0.1:8080/v1")
+        raise ConfigurationError(f"{place}: must not hold a name or a password; a key belongs in {key_place}")
+    raise ConfigurationError(f"{place}: must be an address such as {scheme}://127.0.0.1:8080/v1")
 
 
 def read_variable(value: Any, place: str) -> str:
@@ -110,6 +126,17 @@ def read_secret(value: Any, place: str) -> str:
     return value
 
 
+def read_service_headers(value: Any, place: str) -> Mapping[str, str]:
+    """Those of a model service, which has its key from elsewhere."""
+    headers = read_headers(value, place)
+    for name in headers:
+        if name.lower() == "authorization":
+            raise ConfigurationError(
+                f"{place}.{name}: this header is set by the server itself; a key belongs in api_key_env"
+            )
+    return headers
+
+
 def read_headers(value: Any, place: str) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     for name, content in read_table(value, place).items():
@@ -117,7 +144,7 @@ def read_headers(value: Any, place: str) -> Mapping[str, str]:
         if not _HEADER_NAME.fullmatch(name):
             raise ConfigurationError(f"{own}: not a name that a header can have")
         if name.lower() in RESERVED_HEADERS:
-            raise ConfigurationError(f"{own}: this header is set by the server itself; a key belongs in api_key_env")
+            raise ConfigurationError(f"{own}: this header is set by the server itself")
         if not isinstance(content, str) or not _PRINTABLE_ASCII.fullmatch(content):
             raise ConfigurationError(f"{own}: must be one line of plain ASCII text")
         headers[name] = content

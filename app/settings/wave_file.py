@@ -46,7 +46,8 @@ IGNORED_KEYS = ("ai:*", "ai:name", "ai:apiversion", "ai:fontsize", "ai:fixedfont
 PRESET_KEYS = (*KEYS, *SERVICE_KEYS, "ai:timeoutms", "ai:proxyurl", *IGNORED_KEYS)
 SETTINGS_KEYS = ("ai:preset", "ai:titlepreset", *PRESET_KEYS)
 
-_ZERO_IS_UNSAID = frozenset({"ai:maxtokens", "ai:timeoutms"})
+_ZERO_IS_UNSAID = frozenset({"ai:maxtokens", "ai:maxsteps", "ai:timeoutms"})
+_WHOLE_NUMBERS = ("ai:maxtokens", "ai:maxsteps")
 
 Document = Mapping[str, Any]
 
@@ -173,12 +174,12 @@ def _read_preset(found: _FoundPreset, settings: Document) -> Preset:
 
 def _make_preset(name: str, title: str | None, said: Document, prefix: str) -> Preset:
     base_url = said.get("ai:baseurl")
-    if base_url is not None:
-        base_url = read_base_url(base_url, f"{prefix}ai:baseurl")
     provider = said.get("ai:apitype", "openai")
     if provider == "openai" and base_url is not None:
         provider = "openai-chat"  # Wave calls everything openai that speaks its format
     provider = read_provider(provider, f"{prefix}ai:apitype")
+    if base_url is not None:
+        base_url = read_base_url(base_url, f"{prefix}ai:baseurl", provider)
     token = said.get("ai:apitoken")
     organization = said.get("ai:orgid")
     wait = said.get("ai:timeoutms")
@@ -213,7 +214,8 @@ def _said(table: Document, prefix: str) -> Document:
         raise ConfigurationError(
             f"{prefix}ai:proxyurl: a proxy for single presets is not possible here; remove the key"
         )
-    tokens = said.get("ai:maxtokens")
-    if isinstance(tokens, float) and tokens.is_integer():
-        said["ai:maxtokens"] = int(tokens)  # all numbers are floats to Wave
+    for key in _WHOLE_NUMBERS:
+        number = said.get(key)
+        if isinstance(number, float) and number.is_integer():
+            said[key] = int(number)  # all numbers are floats to Wave
     return said

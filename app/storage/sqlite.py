@@ -37,6 +37,7 @@ from app.storage.rows import (
     write_block,
     write_tree,
 )
+from app.storage.tools import copy_calls
 
 
 class SqliteStore:
@@ -45,6 +46,11 @@ class SqliteStore:
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = now
+
+    @property
+    def database(self) -> Database:
+        """For what else lives in the file, such as the usage ledger."""
+        return self._database
 
     async def close(self) -> None:
         """Finish what is being written, then let go of the file."""
@@ -201,6 +207,7 @@ class SqliteStore:
             )
             await write_block(connection, copy)
             await copy_messages(connection, sources, new_block_id, first)
+            await copy_calls(connection, block_id, new_block_id)
             return list(await connection.execute_fetchall(LOAD, {"block_id": new_block_id}))
 
         return _loaded(new_block_id, await self._database.write(fork))

@@ -14,7 +14,7 @@ from app.web.requests import block_id_of, deps_of, header_values, preset_of, pro
 from app.web.responses import JSONAnswer
 from app.web.streaming import stream_run
 from app.wire.chat_request import parse_chat_request
-from app.wire.formats import choose_encoder
+from app.wire.formats import choose_encoder, knows_approvals
 
 # Older AI SDKs append the path of a resume to the whole URL, query string included (wire contract of ai@4 to ai@7).
 _PATH_IN_QUERY = re.compile(r"(?P<query>.*)/(?P<chat>[^/?&]+)/stream")
@@ -29,8 +29,11 @@ async def post_chat(request: Request[State]) -> Response:
         preset=preset_of(request),
         headers=header_values(request),
         new_id=deps.new_id,
+        shows_approvals=knows_approvals(protocol_of(request), sdk_of(request)),
     )
-    encoder = choose_encoder(protocol_of(request), sdk_of(request), is_v4=chat.is_v4)
+    encoder = choose_encoder(
+        protocol_of(request), sdk_of(request), is_v4=chat.is_v4, shows_approvals=chat.turn.shows_approvals
+    )
     run = await deps.turns.begin(block_id, chat.turn)
     return await stream_run(request, deps.runs.read(run), encoder)
 

@@ -12,7 +12,7 @@ from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.turns import Turns
 from app.core.model import Configuration
-from app.core.ports import ConversationStore, Files
+from app.core.ports import ConversationStore, Files, ToolBox, UsageLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Deps:
     store: ConversationStore
     files: Files
     attachments: Attachments
+    toolbox: ToolBox
+    usage_ledger: UsageLedger
     public_url: str | None
     """The origin under which people reach the server, where a proxy stands before it."""
     configuration: Callable[[], Configuration]

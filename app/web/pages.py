@@ -21,25 +21,28 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.chat.live import Run
 from app.chat.presets import check_block_changes
-from app.core.errors import AppError, NotFound, RunInProgress
+from app.core.errors import AppError, ApprovalRefused, NotFound, RunInProgress
 from app.core.files import IMAGE_TYPES
-from app.core.messages import UIMessage
+from app.core.messages import ToolPart, UIMessage
 from app.core.model import Preset
 from app.core.ports import Conversation, ConversationPage
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
 from app.web.streaming import next_batch, stream_response
-from app.web.turn_form import NEED_MESSAGES, read_fields, turn_of
+from app.web.turn_form import read_fields, turn_of
 from app.wire.html import HtmlEncoder
 from app.wire.markdown import render
-from app.wire.tool_card import pretty_json, show_name, tool_card
+from app.wire.tool_card import pretty_json, show_name, superseded_card, tool_card
 from app.wire.transcript import (
     Place,
     describe_ending,
     element_id,
+    mark_of_messages,
+    open_requests,
     places_of,
     render_transcript,
     shown_parts,
+    timed_parts,
 )
 
 LISTED = 40
@@ -74,9 +77,11 @@ def create_templates(folder: Path, static_folder: Path) -> Environment:
         element_id=element_id,
         ending=describe_ending,
         pretty_json=pretty_json,
+        superseded_card=superseded_card,
         tool_card=tool_card,
         tool_name=show_name,
         shown=shown_parts,
+        timed_parts=timed_parts,
         preset_title=preset_title,
         preset_model=preset_model,
     )
@@ -117,16 +122,18 @@ async def post_turn(request: Request[State]) -> Response:
     running = deps.runs.running(block_id)
     if live and running is not None and running.message_id == fields.get("continue"):
         return await _attach(deps, block_id)  # asked for in another tab too
+    _, messages, _ = await _present(deps, block_id)
+    behind = _is_behind(messages, fields.get("after"))
     try:
         if (branch := fields.get("branch")) is not None:
             conversation = await _choose(deps, block_id, branch)
             return _stream_whole(deps, conversation) if live else _redirect(block_id)
-        messages = (await _present(deps, block_id))[1] if fields.keys() & NEED_MESSAGES else ()
         turn, question = turn_of(fields, messages)
-        behind = await _is_behind(deps, block_id, fields.get("after"))
         await _keep_preset(deps, block_id, fields.get("preset", ""))
         run = await deps.turns.begin(block_id, turn)
     except AppError as error:
+        if live and behind and isinstance(error, ApprovalRefused):
+            return await _attach(deps, block_id, whole=True)  # answered in another tab: shows what came of it
         if live:
             raise
         page = await _page(
@@ -135,7 +142,8 @@ async def post_turn(request: Request[State]) -> Response:
         page.status_code = error.status
         return page
     if live:
-        return _stream(deps, run, question=question, whole=behind)
+        superseded = open_requests(messages[-1]) if question is not None and messages else ()
+        return _stream(deps, run, question=question, superseded=superseded, whole=behind)
     async with aclosing(deps.runs.read(run)) as events:
         async for _ in events:
             pass
@@ -150,7 +158,8 @@ async def get_turn_stream(request: Request[State]) -> Response:
     block_id = block_id_of(request)
     if (after := request.query_params.get("after")) is None:
         return await _attach(deps, block_id)
-    if not await _is_behind(deps, block_id, after) and deps.runs.running(block_id) is None:
+    run, messages, _ = await _present(deps, block_id)
+    if run is None and not _is_behind(messages, after):
         return Response(status_code=204)
     return await _attach(deps, block_id, whole=True)
 
@@ -186,6 +195,7 @@ async def _page(
         "answer_id": run.message_id if run is not None else None,
         "base": run.base if run is not None else None,
         "growing": None,
+        "mark": mark_of_messages(messages),
         "message_id": deps.new_id(),
         "edited": edited,
         "presets": deps.configuration().presets,
@@ -212,12 +222,9 @@ async def _present(deps: Deps, block_id: str) -> tuple[Run | None, Sequence[UIMe
     return run, messages, conversation.title
 
 
-async def _is_behind(deps: Deps, block_id: str, after: str | None) -> bool:
-    """Whether a page that shows all up to the message `after` lacks something. One that does not say lacks nothing."""
-    if after is None:
-        return False
-    _, messages, _ = await _present(deps, block_id)
-    return after != (messages[-1].id if messages else "")
+def _is_behind(messages: Sequence[UIMessage], after: str | None) -> bool:
+    """Whether a page that ends with what `after` says lacks something. One that does not say lacks nothing."""
+    return after is not None and after != mark_of_messages(messages)
 
 
 async def _places(deps: Deps, block_id: str) -> Mapping[str, Place]:
@@ -270,7 +277,13 @@ async def _whole(deps: Deps, conversation: Conversation, encoder: HtmlEncoder) -
 
 
 def _stream(
-    deps: Deps, run: Run, *, question: UIMessage | None = None, whole: bool = False, timed: bool = True
+    deps: Deps,
+    run: Run,
+    *,
+    question: UIMessage | None = None,
+    superseded: Sequence[ToolPart] = (),
+    whole: bool = False,
+    timed: bool = True,
 ) -> Response:
     """The run as it goes on.
 
@@ -278,15 +291,22 @@ def _stream(
         deps: where everything is.
         run: what the page shall show.
         question: what the page does not show yet; None where an answer is made anew or gone on with.
+        superseded: calls that the page shows with a question for approval, which nobody asks any more.
         whole: the page lacks more than the question and the answer.
         timed: the events come as they happen.
     """
     encoder = HtmlEncoder(deps.templates, run.message_id, base=run.base, timed=timed)
-    return stream_response(_fragments(deps, run, encoder, question, whole=whole), encoder)
+    return stream_response(_fragments(deps, run, encoder, question, superseded, whole=whole), encoder)
 
 
 async def _fragments(
-    deps: Deps, run: Run, encoder: HtmlEncoder, question: UIMessage | None, *, whole: bool
+    deps: Deps,
+    run: Run,
+    encoder: HtmlEncoder,
+    question: UIMessage | None,
+    superseded: Sequence[ToolPart],
+    *,
+    whole: bool,
 ) -> AsyncGenerator[bytes, None]:
     events = deps.runs.read(run)
     first = asyncio.ensure_future(next_batch(events))  # attached at once: a run without readers may be replaced
@@ -297,6 +317,7 @@ async def _fragments(
             encoder.opening,
             run.user_message_id or "",
             question=question,
+            superseded=superseded,
             messages=await _messages(deps, run) if whole else None,
             places=await _places(deps, run.block_id) if question is not None or whole else {},
             title=titles.get(run.block_id) or "New chat",

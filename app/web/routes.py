@@ -6,7 +6,19 @@ from pathlib import Path
 
 from starlette.routing import Mount, Route
 
-from app.web import auth, blocks_api, branches_api, chat_api, conversations_api, files_api, health, pages, transfer_api
+from app.web import (
+    auth,
+    blocks_api,
+    branches_api,
+    chat_api,
+    conversations_api,
+    files_api,
+    health,
+    pages,
+    tools_api,
+    transfer_api,
+    usage_api,
+)
 from app.web.static import HashedFiles
 
 
@@ -33,6 +45,8 @@ def routes(static_folder: Path) -> list[Route | Mount]:
         Route("/api/ai/blocks/{block_id}", blocks_api.patch_block, methods=["PATCH"]),
         Route("/api/ai/presets", blocks_api.get_presets, methods=["GET"]),
         Route("/api/ai/resolve/{block_id}", blocks_api.get_resolve, methods=["GET"]),
+        Route("/api/ai/tools", tools_api.get_tools, methods=["GET"]),
+        Route("/api/ai/usage", usage_api.get_usage, methods=["GET"]),
         Route("/files/{id}", files_api.get_file, methods=["GET"]),
         Route("/health", health.get_health, methods=["GET"]),
         Route("/health/ready", health.get_ready, methods=["GET"]),

@@ -13,15 +13,12 @@ from dataclasses import replace
 
 from starlette.requests import Request
 
-from app.core.errors import InvalidRequest
+from app.core.errors import ApprovalRefused, InvalidRequest
 from app.core.messages import FilePart, TextPart, ToolPart, UIMessage
 from app.core.model import TurnRequest
 from app.core.tools import ApprovalAnswer
 from app.web.deps import State
 from app.web.requests import deps_of
-
-NEED_MESSAGES = frozenset({"edit", "approve", "deny", "always"})
-"""The fields that `turn_of` needs the conversation's messages for."""
 
 _MESSAGE_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
@@ -40,38 +37,40 @@ async def read_fields(request: Request[State]) -> Mapping[str, str]:
 
 
 def turn_of(fields: Mapping[str, str], messages: Sequence[UIMessage]) -> tuple[TurnRequest, UIMessage | None]:
-    """What the form asks for, and the question that it brings; `messages` are those of the conversation."""
+    """What the form asks for, and the question that it brings; `messages` are those of the conversation.
+
+    Raises:
+        InvalidRequest: it asks to edit a question that is not there.
+        ApprovalRefused: it answers a request for approval that is not there.
+    """
     if (answer_id := fields.get("regenerate")) is not None:
         turn = TurnRequest((), message_only=True, trigger="regenerate-message", message_id=answer_id or None)
         return _shown(turn), None
     if (answer_id := fields.get("continue")) is not None:
         return _shown(TurnRequest((_answer(answer_id),), message_only=True)), None
-    if (approval := approval_of(fields)) is not None:
-        message, _ = asked_for(messages, approval.approval_id)
-        turn = TurnRequest((_answer(message.id),), message_only=True, message_id=message.id, approvals=(approval,))
+    if (approval := _approval(fields)) is not None:
+        answer_id = _asked_in(messages, approval.approval_id)
+        turn = TurnRequest((_answer(answer_id),), message_only=True, message_id=answer_id, approvals=(approval,))
         return _shown(turn), None
     question = _question(fields, messages)
     return _shown(TurnRequest((question,), message_only=True)), question
 
 
-def approval_of(fields: Mapping[str, str]) -> ApprovalAnswer | None:
-    for name, approved in (("approve", True), ("always", True), ("deny", False)):
+def _approval(fields: Mapping[str, str]) -> ApprovalAnswer | None:
+    for name in ("approve", "deny", "always"):
         if (approval_id := fields.get(name)) is not None:
-            return ApprovalAnswer(approval_id, approved)
+            return ApprovalAnswer(approval_id, approved=name != "deny", always=name == "always")
     return None
 
 
-def asked_for(messages: Sequence[UIMessage], approval_id: str) -> tuple[UIMessage, ToolPart]:
-    """The call that a request for approval is about, and the message it stands in.
-
-    Raises:
-        InvalidRequest: there is no such request.
+def _asked_in(messages: Sequence[UIMessage], approval_id: str) -> str:
+    """The id of the answer that a request for approval stands in: always the last message. Whether the request is one
+    of ours, and open, the records know.
     """
-    for message in messages:
-        for part in message.parts:
-            if isinstance(part, ToolPart) and part.approval is not None and part.approval.id == approval_id:
-                return message, part
-    raise InvalidRequest("This conversation has no request for approval with that id.", param="approve")
+    for part in messages[-1].parts if messages else ():
+        if isinstance(part, ToolPart) and part.approval is not None and part.approval.id == approval_id:
+            return messages[-1].id
+    raise ApprovalRefused("This request for approval is not open any more. Load the conversation again.")
 
 
 def _question(fields: Mapping[str, str], messages: Sequence[UIMessage]) -> UIMessage:

@@ -56,6 +56,8 @@ class AiSdkEncoder:
         """`version` is what the app declared: `(6,)` or `(5, 0, 277)`."""
         self._version = version
         self._finish_reason = version >= _KNOWS_FINISH_REASON
+        self._began_step = False
+        """The last event began a step."""
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
         return b"".join(self._chunk(event) for event in events)
@@ -69,7 +71,11 @@ class AiSdkEncoder:
                 dump_json(event.id),
                 dump_json(event.delta),
             )
-        return b"".join(map(sse.frame, self._older(event)))
+        chunks = self._older(event)
+        if self._began_step and isinstance(event, StepFinish):
+            chunks.append(_LOOK)
+        self._began_step = isinstance(event, StepStart)
+        return b"".join(map(sse.frame, chunks))
 
     def _older(self, event: StreamEvent) -> list[dict[str, Any]]:
         """The chunks of an event, as far as the client's version knows them."""
@@ -93,6 +99,11 @@ class AiSdkEncoder:
 
 
 _DENIED = "The user did not allow this call."
+
+_LOOK: dict[str, Any] = {"type": "message-metadata", "messageMetadata": {}}
+"""Clients take note of a step with the next thing that happens in it. Where nothing does, and no `finish` follows, they
+would overlook the step and go on by themselves with the results of the tools before it.
+"""
 
 
 def _fields(event: StreamEvent) -> dict[str, Any]:

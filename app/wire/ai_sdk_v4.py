@@ -178,8 +178,13 @@ class DataStreamEncoder:
                 return call + _part("a", {"toolCallId": call_id, "result": {"error": text}})
             case ToolOutputAvailable(call_id, output):
                 return b"" if event.preliminary else _part("a", {"toolCallId": call_id, "result": output})
+            case ToolInputError(call_id, name, value, text):
+                call = self._line(ToolInputAvailable(call_id, name, value))
+                return call + self._line(ToolOutputError(call_id, text))
             case ToolOutputError(call_id, text):
                 return _part("a", {"toolCallId": call_id, "result": {"error": text}})
+            case ToolOutputDenied(call_id):
+                return self._line(ToolOutputError(call_id, "The user did not allow this call."))
             case ToolOutputDenied(call_id):
                 return _part("a", {"toolCallId": call_id, "result": {"error": "The user did not allow this call."}})
             case GeneratedFile(media_type, url):

@@ -6,17 +6,18 @@ Accepted are a full history (`messages`), the last n of it, or one `message`; a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from app.core.errors import InvalidRequest
-from app.core.messages import UIMessage, parse_messages
+from app.core.messages import ToolPart, UIMessage, parse_messages
 from app.core.model import TurnRequest
 from app.core.values import OPTIONS, Values, parse_values
 from app.wire.ai_sdk_v4 import from_v4
+from app.wire.client_tools import read_client_tools
 
 MAX_MESSAGES = 5_000
 MAX_PARTS = 1_000
@@ -31,9 +32,21 @@ class ChatRequest:
 
 
 def parse_chat_request(
-    body: Mapping[str, Any], *, preset: str | None, headers: Values, new_id: Callable[[], str]
+    body: Mapping[str, Any],
+    *,
+    preset: str | None,
+    headers: Values,
+    new_id: Callable[[], str],
+    shows_approvals: bool = False,
 ) -> ChatRequest:
     """What the client wants. Fields of the app that we do not know are ignored.
+
+    Args:
+        body: decoded JSON.
+        preset: `?preset=`.
+        headers: the values that they set.
+        new_id: for messages that come without one.
+        shows_approvals: the app says that it knows requests for approval.
 
     Raises:
         InvalidRequest: `param` names the field, such as `messages[2].role`.
@@ -54,8 +67,16 @@ def parse_chat_request(
         options=_options(body.get("options")),
         headers=headers,
         store=_store(body.get("store")),
+        tools=read_client_tools(body.get("tools")),
+        shows_approvals=shows_approvals or _has_answered(messages),
     )
     return ChatRequest(turn, is_v4=any(_is_v4(item) for item in raw))
+
+
+def _has_answered(messages: Sequence[UIMessage]) -> bool:
+    """An app that does not say its version gives it away: only AI SDK 6 and later answer requests for approval."""
+    parts = (part for message in messages for part in message.parts)
+    return any(isinstance(part, ToolPart) and part.state == "approval-responded" for part in parts)
 
 
 def _raw_messages(body: Mapping[str, Any], *, message_only: bool) -> list[Any]:

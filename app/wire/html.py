@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from dataclasses import dataclass
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup, escape
@@ -34,23 +34,22 @@ from app.core.events import (
     TextDelta,
     TextEnd,
     TextStart,
-    ToolApprovalRequest,
-    ToolApprovalResponse,
-    ToolEvent,
-    ToolInputAvailable,
-    ToolInputDelta,
-    ToolInputError,
-    ToolInputStart,
-    ToolOutputAvailable,
-    ToolOutputDenied,
-    ToolOutputError,
 )
 from app.core.fold import merge_metadata
 from app.core.messages import FilePart, TextPart, UIMessage
 from app.wire import sse
+from app.wire.live_cards import LiveCards
 from app.wire.markdown import MarkdownStream
-from app.wire.tool_card import Condition, ToolCard, as_table, show_input, show_output
-from app.wire.transcript import Place, describe_ending, element_id, render_transcript, show_seconds, shown_parts
+from app.wire.transcript import (
+    Place,
+    describe_ending,
+    element_id,
+    mark_of,
+    mark_of_messages,
+    render_transcript,
+    show_duration,
+    shown_parts,
+)
 
 DONE = b"event: done\ndata:\n\n"
 
@@ -63,12 +62,6 @@ class _OpenPart:
     markdown: MarkdownStream
     began: float
     changed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _LiveCard:
-    card: ToolCard
-    began: float
 
 
 class HtmlEncoder:
@@ -108,16 +101,18 @@ class HtmlEncoder:
         self._says_something = base is not None and bool(base.text.strip())
         self._last_id = ""
         """The last message that the page shows."""
+        self._mark = ""
+        """What it shows at its end."""
         self._is_whole = False
         self._consumed = 0
         self._part_count = 0
         self._open: dict[str, _OpenPart] = {}
         self._text: _OpenPart | None = None
         """The text that stands last, which more text is added to."""
-        self._cards: dict[str, _LiveCard] = {}
-        """The tool calls that these events made."""
-        self._arguments: dict[str, str] = {}
-        """What has come of the arguments of those that are being written."""
+        self._cards = LiveCards(base, timed=timed, monotonic=monotonic)
+        self._status = ""
+        """What is being waited for."""
+        self._shown_status = ""
         self._out: list[str] = []
         """The message that is being put together."""
         self._messages: list[str] = []
@@ -138,7 +133,7 @@ class HtmlEncoder:
         """The one message where the answer is whole already: everything as it is stored."""
         self._partial("transcript", "innerHTML", render_transcript(self._templates, messages, places))
         self._partial("composer-action", "innerHTML", self._parts.send_button())
-        self._last_id = messages[-1].id if messages else ""
+        self._mark = mark_of_messages(messages)
         self._is_whole = True
         return self._flush()
 
@@ -149,23 +144,29 @@ class HtmlEncoder:
         for part in self._open.values():
             if part.changed:
                 self._write_markdown(part)
-        for call_id, text in self._arguments.items():
-            self._partial(element_id(call_id, "t") + "-input", "innerHTML", escape(text))
+        self._write_cards()
+        if self._status != self._shown_status:
+            self._write("-status", "innerHTML", escape(self._status))
+            self._shown_status = self._status
         return self._flush()
 
     def end(self, place: Place | None = None) -> bytes:
         """How the answer ended and the controls for the next turn, in one write with the `done` that frees the form."""
         if not self._is_whole:
             self._finish_text()
+            self._cards.end()
+            self._write_cards()
             ending = describe_ending(self._metadata)
             message_id = self._answer_id if self._begun else ""
             self._write("-ending", "innerHTML", self._parts.ending(ending, message_id, self._says_something, place))
             self._write("-waiting", "delete", "")
             self._partial("composer-action", "innerHTML", self._parts.send_button())
-        self._partial("after", "outerHTML", self._parts.after_field(self._last_id))
+            self._mark = mark_of(self._last_id, self._cards.requests)
+        self._partial("after", "outerHTML", self._parts.after_field(self._mark))
         return self._flush() + DONE
 
     def _apply(self, event: StreamEvent) -> None:
+        self._status = event.text if isinstance(event, Status) else ""
         match event:
             case TextDelta(part_id, delta):
                 self._add(part_id, delta)
@@ -195,69 +196,30 @@ class HtmlEncoder:
                 self._write("-sources", "beforeend", self._parts.source("", title))
             case GeneratedFile(media_type, url):
                 self._finish_text()
-                self._write_part(self._parts.file(FilePart(type="file", media_type=media_type, url=url)))
-            case Status(_, text):
-                self._write("-status", "innerHTML", escape(text))
+                self._write_part(self._parts.file(FilePart(type="file", media_type=media_type, url=url), "Generated image"))
             case MessageFinish(_, _, metadata):
                 self._learn(metadata)
             case Abort():
                 self._learn({"status": "stopped"})
             case StreamError(text, code):
                 self._learn({"status": "error", "error": {"code": code, "text": text}})
-            case StepStart() | StepFinish():
+            case StepStart() | StepFinish() | Status():
                 pass
             case _:
-                self._apply_tool(event)
+                if (card := self._cards.apply(event)) is not None:
+                    self._finish_text()
+                    self._write_part(self._parts.tool_card(element_id(event.tool_call_id, "t"), card))
 
-    def _apply_tool(self, event: ToolEvent) -> None:
-        call_id = event.tool_call_id
-        match event:
-            case ToolInputStart(_, name):
-                self._show_card(call_id, ToolCard(name, "writing", ""))
-            case ToolInputDelta(_, delta):
-                self._arguments[call_id] = self._arguments.get(call_id, "") + delta
-            case ToolInputAvailable(_, name, value):
-                self._show_card(call_id, ToolCard(name, "running", show_input(value)))
-            case ToolInputError(_, name, value, text):
-                self._show_card(call_id, ToolCard(name, "failed", show_input(value), error=text))
-            case ToolOutputAvailable(_, output):
-                condition: Condition = "running" if event.preliminary else "done"
-                self._change_card(call_id, condition, table=as_table(output), text=show_output(output))
-            case ToolOutputError(_, text):
-                self._change_card(call_id, "failed", error=text)
-            case ToolOutputDenied():
-                self._change_card(call_id, "denied")
-            case ToolApprovalRequest(_, approval_id):
-                self._change_card(call_id, "asking", approval_id=approval_id)
-            case ToolApprovalResponse(_, _, approved):
-                self._change_card(call_id, "running" if approved else "denied")
-            case _:
-                assert_never(event)
-
-    def _show_card(self, call_id: str, card: ToolCard) -> None:
-        """A new card, or what has become known of one that is being written."""
-        self._arguments.pop(call_id, None)
-        is_new = call_id not in self._cards
-        self._cards[call_id] = _LiveCard(card, self._monotonic())
-        if is_new:
-            self._finish_text()
-            self._write_part(self._parts.tool_card(element_id(call_id, "t"), card))
-        else:
-            self._partial(element_id(call_id, "t") + "-input", "innerHTML", escape(card.input))
-            self._write_card(call_id, card, "")
-
-    def _change_card(self, call_id: str, condition: Condition, **changes: Any) -> None:
-        """What has become of a call: of these events, or of the message that they go on with."""
-        live = self._cards.get(call_id)
-        card = replace(live.card if live is not None else ToolCard("", condition, ""), condition=condition, **changes)
-        ended = live is not None and self._timed and condition in ("done", "failed")
-        self._write_card(call_id, card, show_seconds(self._monotonic() - live.began) if live and ended else "")
-
-    def _write_card(self, call_id: str, card: ToolCard, duration: str) -> None:
-        element = element_id(call_id, "t")
-        self._partial(f"{element}-state", "outerHTML", self._parts.tool_state(element, card, duration))
-        self._partial(f"{element}-output", "innerHTML", self._parts.tool_output(card))
-        self._partial(f"{element}-approval", "innerHTML", self._parts.tool_approval(card))
+    def _write_cards(self) -> None:
+        """What has become of tool calls since the last time: each place of a card is written once in a message."""
+        for call_id, arguments, is_whole in self._cards.take_arguments():
+            swap = "innerHTML" if is_whole else "beforeend"
+            self._partial(element_id(call_id, "t") + "-input", swap, escape(arguments))
+        for call_id, card in self._cards.take_changes():
+            element = element_id(call_id, "t")
+            self._partial(f"{element}-state", "outerHTML", self._parts.tool_state(element, card))
+            self._partial(f"{element}-output", "innerHTML", self._parts.tool_output(card))
+            self._partial(f"{element}-approval", "innerHTML", self._parts.tool_approval(card))
 
     def _begin(self) -> _OpenPart:
         return _OpenPart(self._next_element(), MarkdownStream(), self._monotonic())
@@ -288,7 +250,7 @@ class HtmlEncoder:
 
     def _end_reasoning(self, part: _OpenPart) -> None:
         self._finish(part)
-        duration = show_seconds(self._monotonic() - part.began) if self._timed else ""
+        duration = show_duration(self._monotonic() - part.began) if self._timed else ""
         self._partial(f"{part.element}-label", "outerHTML", self._parts.reasoning_label(duration))
 
     def _finish(self, part: _OpenPart) -> None:

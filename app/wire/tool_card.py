@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from app.core.messages import ToolPart
@@ -31,6 +31,9 @@ _CONDITIONS: Mapping[str, Condition] = {
     "output-denied": "denied",
 }
 
+ENDED: frozenset[Condition] = frozenset({"done", "failed"})
+"""It ran, and has taken some time."""
+
 MOST_ROWS = 100
 MOST_COLUMNS = 10
 MOST_CHARACTERS = 100_000
@@ -55,13 +58,14 @@ class ToolCard:
     """Of an output that is one; else it stands in `text`."""
     text: str = ""
     error: str = ""
+    duration: str = ""
 
     @property
     def label(self) -> str:
         return LABELS[self.condition]
 
 
-def tool_card(part: ToolPart) -> ToolCard:
+def tool_card(part: ToolPart, duration: str = "") -> ToolCard:
     """The card of a stored call."""
     condition = _CONDITIONS[part.state]
     done = condition == "done"
@@ -73,7 +77,13 @@ def tool_card(part: ToolPart) -> ToolCard:
         table=as_table(part.output) if done else None,
         text=show_output(part.output) if done else "",
         error=(part.error_text or "The tool failed.") if condition == "failed" else "",
+        duration=duration if condition in ENDED else "",
     )
+
+
+def superseded_card(part: ToolPart) -> ToolCard:
+    """The card of a call that waits, after the user has asked something else instead of answering."""
+    return replace(tool_card(part), condition="denied", approval_id=None)
 
 
 def show_name(name: str) -> str:

@@ -49,7 +49,7 @@ def describe_ending(metadata: Any) -> Ending:
     tokens_in, tokens_out = usage.get("inputTokens"), usage.get("outputTokens")
     summary = [model] if isinstance(model, str) else []
     if isinstance(tokens_out, int) and tokens_out > 0:
-        summary.append(f"{tokens_out:,} tokens")
+        summary.append("1 token" if tokens_out == 1 else f"{tokens_out:,} tokens")
     if isinstance(duration, int | float):
         summary.append(show_seconds(duration / 1000))
     if isinstance(cost := said.get("costUsd"), int | float) and cost > 0:
@@ -94,6 +94,11 @@ _NOTES: Mapping[str, str] = {
 }
 
 
+def show_duration(seconds: float) -> str:
+    """Empty where it was no time that anybody noticed."""
+    return show_seconds(seconds) if seconds >= 0.05 else ""
+
+
 def show_seconds(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -111,6 +116,42 @@ def shown_parts(parts: Sequence[Part]) -> Sequence[Part]:
         elif isinstance(part, TextPart | ReasoningPart | FilePart | ToolPart):
             shown.append(part)
     return shown
+
+
+def open_requests(message: UIMessage) -> Sequence[ToolPart]:
+    """The calls that wait for the user's yes."""
+    return [part for part in message.parts if isinstance(part, ToolPart) and part.state == "approval-requested"]
+
+
+def mark_of(last_id: str, requests: int) -> str:
+    """What a page shows at its end, to be compared: the last message, and how many open requests for approval it has.
+    Another tab may have answered one.
+    """
+    return last_id + "?" * requests
+
+
+def mark_of_messages(messages: Sequence[UIMessage]) -> str:
+    return mark_of(messages[-1].id, len(open_requests(messages[-1]))) if messages else ""
+
+
+def timed_parts(message: UIMessage) -> Sequence[tuple[Part, str]]:
+    """What stands in an answer, each with the time that it took where that is known."""
+    thoughts, tools = _durations(message.metadata, "thinkingMs"), _durations(message.metadata, "toolMs")
+    number = 0
+    timed: list[tuple[Part, str]] = []
+    for part in shown_parts(message.parts):
+        if isinstance(part, ReasoningPart):
+            timed.append((part, thoughts.get(str(number), "")))
+            number += 1
+        else:
+            timed.append((part, tools.get(part.tool_call_id, "") if isinstance(part, ToolPart) else ""))
+    return timed
+
+
+def _durations(metadata: Any, name: str) -> Mapping[str, str]:
+    said = metadata.get(name) if isinstance(metadata, Mapping) else None
+    items = said.items() if isinstance(said, Mapping) else ()
+    return {key: show_duration(ms / 1000) for key, ms in items if isinstance(ms, int)}
 
 
 def render_transcript(templates: Environment, messages: Sequence[UIMessage], places: Mapping[str, Place]) -> str:

@@ -12,18 +12,34 @@ from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.run import Clock
 from app.chat.turns import Turns
+from app.chat.usage import UsageBook
 from app.core.model import Configuration, Preset
+from app.core.tools import Offered, names_tool
 from app.core.values import Values
 from app.storage.files import FileFolder
 from app.storage.sqlite import open_store
+from app.storage.tools import SqliteToolLedger
+from app.storage.usage import SqliteUsageLedger
 from app.streams.memory import MemoryStreamLog
 
 CONFIGURATION = Configuration(
     {
-        name: Preset(name, "echo", values=Values(model=f"{name}-model", system="Be kind."))
+        name: Preset(name, "echo", values=Values(model=f"{name}-model", system="Be kind.", tools=("*",)))
         for name in ("default", "other")
     }
 )
+
+
+class Box:
+    """A `ToolBox` with the tools that a test puts in."""
+
+    def __init__(self, *tools):
+        self.by_name = {tool.spec.name: tool for tool in tools}
+        self.problems = ()
+
+    async def tools(self, names, preset):
+        chosen = [tool for name, tool in self.by_name.items() if any(names_tool(each, name) for each in names)]
+        return Offered(tuple(chosen), self.problems)
 
 
 class House:
@@ -33,6 +49,11 @@ class House:
         numbers = count(1)
         clock = Clock(now=lambda: datetime(2026, 11, 21, tzinfo=UTC), monotonic=lambda: 0.0)
         self.store = store
+        self.ledger = SqliteToolLedger(store.database)
+        self.box = Box()
+        self.usage = UsageBook(SqliteUsageLedger(store.database), lambda *_: None, clock.now)
+        self.configuration = CONFIGURATION
+        self.files = files
         self.attachments = Attachments(files, store)
         self.log = MemoryStreamLog()
         self.runs = LiveRuns(self.log, store, tasks, clock)
@@ -40,10 +61,13 @@ class House:
 
     def turns(self, provider):
         return Turns(
-            configuration=lambda: CONFIGURATION,
+            configuration=lambda: self.configuration,
             providers=provider,
             conversations=self.store,
             attachments=self.attachments,
+            tools=self.box,
+            calls=self.ledger,
+            usage=self.usage,
             runs=self.runs,
             new_id=self.new_id,
         )

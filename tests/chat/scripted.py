@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
-from app.core.events import ModelEvent, ModelFinish, TextDelta, TextEnd, TextStart, Usage
+from app.core.events import (
+    FinishReason,
+    ModelEvent,
+    ModelFinish,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    ToolInputAvailable,
+    ToolInputDelta,
+    ToolInputStart,
+    Usage,
+)
 from app.core.files import IMAGE_TYPES
 from app.core.model import ModelRequest, Preset
 
@@ -45,3 +58,25 @@ def saying(*words: str) -> list[list[ModelEvent]]:
         *([TextDelta("t", word)] for word in words),
         [TextEnd("t"), ModelFinish("stop", Usage(len(words), len(words)))],
     ]
+
+
+class SteppedProvider(ScriptedProvider):
+    """Plays another script at each model call."""
+
+    def __init__(self, *scripts: Sequence[Sequence[ModelEvent] | Exception | asyncio.Event]) -> None:
+        super().__init__()
+        self.scripts = list(scripts)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        self.script = tuple(self.scripts[len(self.requests)])
+        async for batch in super().stream(request):
+            yield batch
+
+
+def calling(*calls: tuple[str, str, Any], reason: FinishReason = "tool-calls") -> list[list[ModelEvent]]:
+    """Batches of a model call that makes `calls`: id, name, arguments."""
+    batches: list[list[ModelEvent]] = []
+    for call_id, name, arguments in calls:
+        batches.append([ToolInputStart(call_id, name), ToolInputDelta(call_id, json.dumps(arguments))])
+        batches.append([ToolInputAvailable(call_id, name, arguments)])
+    return [*batches, [ModelFinish(reason, Usage(1, 1))]]

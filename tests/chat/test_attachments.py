@@ -106,7 +106,7 @@ async def test_bad_files_are_refused_by_name(house, tmp_path):
 async def test_a_turn_stores_the_image_and_gives_it_to_the_model(house, tmp_path):
     provider = ScriptedProvider(*saying("a", " cat"))
     request = await take_turn(house, provider, asking(data_url(PNG)))
-    image = Media("image/png", base64.b64encode(PNG).decode())
+    image = Media("image/png", base64.b64encode(PNG).decode(), "a.png")
     assert request.messages[0].content == (image, Text("look"))
     assert urls((await house.store.load("b1")).messages) == [url_of(PNG)]
     assert files_on_disk(tmp_path) == {sha256(PNG).hexdigest()}
@@ -116,7 +116,7 @@ async def test_a_later_turn_finds_the_image_again(house):
     provider = ScriptedProvider(*saying("a", " cat"))
     await take_turn(house, provider, asking(data_url(PNG)))
     request = await take_turn(house, provider, asking(message_id="m2", text="sure?"), message_only=True)
-    assert request.messages[0].content[0] == Media("image/png", base64.b64encode(PNG).decode())
+    assert request.messages[0].content[0] == Media("image/png", base64.b64encode(PNG).decode(), "a.png")
     assert [message.role for message in request.messages] == ["user", "assistant", "user"]
 
 
@@ -125,7 +125,7 @@ async def test_another_image_without_a_word_is_another_message_to_a_client_witho
     await take_turn(house, provider, asking(data_url(PNG), text=""))
     message = asking(data_url(JPEG), message_id="minted", text="")
     request = await take_turn(house, provider, message, minted=frozenset({"minted"}))
-    assert request.messages[0].content == (Media("image/jpeg", base64.b64encode(JPEG).decode()),)
+    assert request.messages[0].content == (Media("image/jpeg", base64.b64encode(JPEG).decode(), "a.png"),)
 
 
 async def test_a_client_without_ids_need_not_send_the_image_again(house):
@@ -172,6 +172,15 @@ async def test_a_turn_with_a_file_that_no_model_can_get_stores_nothing(house, tm
     assert files_on_disk(tmp_path) == set()
 
 
+async def test_who_sends_what_the_model_does_not_take_learns_which_preset_it_was(house):
+    message = asking(data_url(b"%PDF-1.7", "application/pdf"))
+    (part, text) = message.parts
+    message = message.model_copy(update={"parts": (part.model_copy(update={"media_type": "application/pdf"}), text)})
+    with pytest.raises(UnsupportedContent, match=r"PDF files cannot be sent .* The preset is \w+\.") as refused:
+        await take_turn(house, ScriptedProvider(*saying("x")), message)
+    assert refused.value.param == "messages[0].parts[0]"
+
+
 async def test_a_model_gets_only_so_much(house):
     picture = PNG + bytes(MAX_IMAGE_BYTES - len(PNG) - 10)
     most = MAX_PROMPT_BYTES // MAX_IMAGE_BYTES
@@ -182,6 +191,22 @@ async def test_a_model_gets_only_so_much(house):
     with pytest.raises(UnsupportedContent, match="at most 20 MB") as refused:
         await take_turn(house, provider, asking(*[url_of(picture)] * (most + 1)), block_id="b3")
     assert refused.value.param == f"messages[0].parts[{most}]"
+
+
+async def test_files_of_answers_come_last_and_only_as_far_as_there_is_room(house):
+    asked, made = (head + bytes(MAX_IMAGE_BYTES - 10 - len(head)) for head in (PNG, JPEG))
+    most = MAX_PROMPT_BYTES // MAX_IMAGE_BYTES
+    await keep(house, asking(data_url(asked), data_url(made)))
+    answer = asking(url_of(made), message_id="a", role="assistant")
+    for count, given in ((most - 1, {asked, made}), (most, {asked})):
+        files = await house.attachments.read([answer, asking(*[url_of(asked)] * count)], {})
+        assert files.keys() == {sha256(content).hexdigest() for content in given}
+
+
+async def test_a_file_that_is_gone_hides_no_other(house):
+    await keep(house, asking(data_url(PNG)))
+    read = await house.attachments.read([asking(url_of(b"gone")), asking(url_of(PNG))], {})
+    assert read.keys() == {sha256(PNG).hexdigest()}
 
 
 async def test_files_go_with_the_last_conversation_that_names_them(house, tmp_path):

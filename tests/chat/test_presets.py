@@ -23,7 +23,10 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "thinking": st.sampled_from(["off", "high", 0, 2048]),
     "response_format": st.sampled_from(["text", "json"]),
     "on_disconnect": st.sampled_from(["continue", "cancel"]),
+    "cache": st.sampled_from(["off", "5m", "1h"]),
+    "max_steps": st.sampled_from([1, 64]),
 }
+"""Tools have rules of their own: see test_tools."""
 KEY_OF = {field: key for key, field in KEYS.items()}
 
 said = st.fixed_dictionaries({}, optional=VALUES)
@@ -95,7 +98,7 @@ def test_every_value_is_the_one_of_the_first_layer_that_says_it(
         middle = [("block", block), ("preset", preset)]
     built_in = {**dict.fromkeys(Values.model_fields), "model": "echo"}
     order = [("options", options), ("headers", headers), *middle, ("global", settings), ("default", built_in)]
-    for field in Values.model_fields:
+    for field in Values.model_fields.keys() - {"tools", "tool_policy"}:  # those have rules of their own
         layer, values = next((layer, values) for layer, values in order if field in values)
         assert (getattr(found.values, field), found.layers[field]) == (values[field], layer)
 
@@ -176,6 +179,10 @@ def test_the_explanation_names_the_layer_of_everything_and_no_secret() -> None:
             "thinking": {"value": None, "layer": "default"},
             "responseFormat": {"value": None, "layer": "default"},
             "onDisconnect": {"value": None, "layer": "default"},
+            "cache": {"value": None, "layer": "default"},
+            "maxSteps": {"value": None, "layer": "default"},
+            "tools": {"value": None, "layer": "default"},
+            "toolPolicy": {"value": None, "layer": "default"},
         },
     }
     assert json.loads(json.dumps(explain(found))) == explain(found)
@@ -235,7 +242,7 @@ def test_a_key_that_blocks_do_not_have_is_refused_with_those_they_have(key: str,
         changed({key: value})
     assert raised.value.message == (
         "A block has no such key. Known are ai:preset, ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, "
-        "ai:stop, ai:thinking, ai:responseformat, ai:ondisconnect, "
+        "ai:stop, ai:thinking, ai:responseformat, ai:ondisconnect, ai:cache, ai:maxsteps, ai:tools, ai:toolpolicy, "
         "title, pinned, archived, and keys of your own that begin with app: and go on "
         "with letters, digits and _ . : -"
     )

@@ -8,7 +8,12 @@ from itertools import count
 import pytest
 
 from app.chat import run as run_module
-from app.chat.run import Clock, OpenParts, Turn, run
+from app.chat.ledger import CallBook, TemporaryLedger
+from app.chat.made_files import MadeFiles
+from app.chat.open_parts import OpenParts
+from app.chat.run import Clock, Turn, run
+from app.chat.tools import Toolset
+from app.core.convert import Prompt
 from app.core.errors import ProviderRateLimited
 from app.core.events import (
     MessageFinish,
@@ -36,9 +41,32 @@ def clock():
     return Clock(now=lambda: datetime(2026, 11, 21, tzinfo=UTC), monotonic=lambda: float(next(ticks)))
 
 
+class Account:
+    """Adds up and writes nothing."""
+
+    def __init__(self):
+        self.usage = Usage()
+
+    async def add(self, usage):
+        self.usage += usage
+        return {"usage": self.usage.to_wire()}
+
+
 async def play(*script):
     provider = ScriptedProvider(*script)
-    turn = Turn("b", "m1", "p", provider, ModelRequest("x", ()))
+    turn = Turn(
+        block_id="b",
+        message_id="m1",
+        preset_name="p",
+        provider=provider,
+        request=ModelRequest("x", ()),
+        prompt=lambda message: Prompt(()),
+        account=Account(),
+        tools=Toolset(),
+        calls=CallBook(TemporaryLedger(), "b", {}),
+        files=MadeFiles(None),
+        new_id=lambda: "id",
+    )
     events = [event async for batch in run(turn, clock(), OpenParts()) for event in batch]
     assert provider.closed.is_set()
     return events

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
 from app.chat.titles import LONGEST, Titles, clean_title
+from app.chat.usage import UsageBook
 from app.core.errors import ProviderRateLimited
 from app.core.messages import parse_messages
-from app.core.model import Configuration, Preset, Text
+from app.core.model import Configuration, Preset, Prices, Text
 from app.core.values import Values
+from app.storage.usage import SqliteUsageLedger
 from tests.chat.scripted import ScriptedProvider, saying
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +39,7 @@ class Room:
 
     def __init__(self, store, tasks):
         self.store = store
+        self.ledger = SqliteUsageLedger(store.database)
         self.tasks = tasks
 
     def titles(self, provider, *, preset="cheap", seconds=20.0):
@@ -43,6 +47,7 @@ class Room:
             configuration=lambda: Configuration(PRESETS, title_preset=preset),
             providers=provider,
             conversations=self.store,
+            usage=UsageBook(self.ledger, lambda *_: Prices(1, 2), lambda: datetime(2026, 11, 21, tzinfo=UTC)),
             tasks=self.tasks,
             seconds=seconds,
         )
@@ -98,6 +103,15 @@ async def test_a_conversation_is_named_after_its_first_answer(room):
     assert isinstance(content, Text)
     assert "How do I boil an egg?" in content.text
     assert "Seven minutes." in content.text
+
+
+async def test_what_a_title_costs_stands_in_the_books(room):
+    await room.say("hi", "hello")
+    await name(room, ScriptedProvider(*saying("A ", "Greeting")))
+    report = await room.ledger.report()
+    [purpose], [conversation], [preset], [model] = report.purposes, report.conversations, report.presets, report.models
+    assert (purpose.name, conversation.name, preset.name, model.name) == ("title", "b", "cheap", "echo/small")
+    assert (report.total.usage.total_tokens, report.total.cost_usd) == (4, pytest.approx(6e-6))
 
 
 async def test_a_title_does_not_make_the_conversation_a_newer_one(room):

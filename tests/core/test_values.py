@@ -11,7 +11,7 @@ FIELDS = {field: field for field in Values.model_fields}
 def test_every_layer_has_a_name_for_every_value_but_no_request_sets_the_system_prompt() -> None:
     fields = set(Values.model_fields)
     assert set(KEYS.values()) == fields
-    assert set(OPTIONS.values()) == set(HEADERS.values()) == fields - {"system"}
+    assert set(OPTIONS.values()) == set(HEADERS.values()) == fields - {"system", "tools", "tool_policy"}
 
 
 def test_one_value_has_the_same_meaning_in_every_layer() -> None:
@@ -101,5 +101,5 @@ def test_an_unknown_key_is_refused_with_the_known_ones() -> None:
     assert raised.value.message == (
         "options.base_url is not a known setting. "
         "Known are: model, temperature, topP, maxTokens, stop, thinking, responseFormat, "
-        "onDisconnect."
+        "onDisconnect, cache, maxSteps."
     )

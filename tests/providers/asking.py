@@ -16,7 +16,7 @@ from app.providers.registry import Registry
 from app.providers.retry import Retry
 from tests.upstream import Upstream
 
-FORMATS = ("anthropic", "openai-chat")
+FORMATS = ("anthropic", "openai-chat", "openai-responses")
 KEY = "sk-test-0123456789abcdef-secret"
 
 

@@ -24,13 +24,20 @@ def test_a_key_in_the_configuration_wins() -> None:
     assert endpoint(Preset("p", "openai", api_key="sk-file"), {"OPENAI_API_KEY": "sk-env"}).key == "sk-file"
 
 
-@pytest.mark.parametrize("provider", [name for name, service in CATALOG.items() if service.key_env])
+@pytest.mark.parametrize(
+    "provider", [name for name, service in CATALOG.items() if service.key_env and not service.key_optional]
+)
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_a_missing_key_names_the_preset_and_the_variable(provider: str, value: str | None) -> None:
     variable = CATALOG[provider].key_env
     assert variable is not None
     with pytest.raises(NotConfigured, match=rf"'mine'.*{variable}"):
         endpoint(Preset("mine", provider), {} if value is None else {variable: value})
+
+
+def test_a_key_that_a_service_can_do_without_is_sent_where_there_is_one() -> None:
+    assert endpoint(Preset("mine", "wave-cloud"), {}).key is None
+    assert endpoint(Preset("mine", "wave-cloud"), {"WAVE_CLIENT_ID": "me"}).key == "me"
 
 
 @pytest.mark.parametrize("provider", [name for name, service in CATALOG.items() if service.local])

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, contextmanager
 
 import pytest
 
 from app.core.errors import (
+    AppError,
     ProviderBroken,
     ProviderError,
     ProviderRateLimited,
@@ -15,9 +17,22 @@ from app.core.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from app.core.events import TextDelta
+from app.core.events import ModelEvent, Status, TextDelta
+from app.core.model import Preset
 from app.providers.retry import Retry
-from tests.providers.asking import FORMATS, KEY, Naps, ask, ask_upstream, impatient, opened, preset, request
+from tests.providers.asking import (
+    FORMATS,
+    KEY,
+    Answer,
+    Naps,
+    ask,
+    ask_upstream,
+    impatient,
+    no_sleep,
+    opened,
+    preset,
+    request,
+)
 from tests.upstream import (
     Gate,
     Reply,
@@ -31,6 +46,7 @@ from tests.upstream import (
     html_reply,
     json_reply,
     one_write,
+    responses_answer,
     with_crlf,
 )
 
@@ -46,12 +62,31 @@ def upstream() -> Iterator[Upstream]:
 def answer(format_: str, *texts: str, finish: bool = True) -> list[bytes]:
     if format_ == "anthropic":
         return anthropic_answer(*texts, finish="end_turn" if finish else None)
+    if format_ == "openai-responses":
+        return responses_answer(*texts, finish="completed" if finish else None)
     return chat_answer(*texts, finish="stop" if finish else None)
 
 
 def in_band_error(format_: str, kind: str) -> bytes:
     error = {"error": {"type": kind, "message": "something, and https://internal.example/ too"}}
-    return anthropic_frames([{"type": "error", **error}])[0] if format_ == "anthropic" else chat_frames([error])[0]
+    return chat_frames([error])[0] if format_ == "openai-chat" else anthropic_frames([{"type": "error", **error}])[0]
+
+
+def error_of(got: Answer) -> AppError:
+    assert got.error is not None
+    return got.error
+
+
+@contextmanager
+def full_house() -> Iterator[int]:
+    """A port where connections are neither taken nor refused: its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as stack:
+        port = server.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
 
 
 async def test_an_answer_comes_as_text_with_usage_and_finish(format_: str, upstream: Upstream) -> None:
@@ -117,7 +152,7 @@ FAULTS: dict[str, Sequence[Step]] = {
     "broken JSON": (b'data: {"type": "content_block_delta", "delta": \n\n', "hold"),
     "invalid UTF-8": (b'data: {"type": "\xff\xfe", "choices": []}\n\n', "hold"),
     "null": (b"data: null\n\n", "hold"),
-    "another format": (b'data: {"type": "content_block_stop", "index": 77, "choices": 5}\n\n', "hold"),
+    "another format": (b'data: {"object": "something.else", "choices": 5}\n\n', "hold"),
 }
 
 
@@ -196,6 +231,35 @@ async def test_trouble_before_the_first_word_is_tried_again(format_: str, upstre
     assert naps.taken == [1.0]
 
 
+async def test_a_long_wait_is_announced_before_it_begins(format_: str, upstream: Upstream) -> None:
+    upstream.reply(json_reply(429, {}, {"retry-after": "3"}), answer(format_, "second try"))
+    seen: list[list[ModelEvent]] = []
+    seen_when_asleep: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        seen_when_asleep.append(len(seen))
+
+    async with opened(retry=Retry(sleep=sleep)) as registry:
+        provider = registry.open(preset(format_, upstream))
+        async with aclosing(provider.stream(request())) as batches:
+            async for batch in batches:
+                seen.append(list(batch))
+    [status] = seen[0]
+    assert isinstance(status, Status)
+    assert (status.code, status.seconds) == ("retrying", 3)
+    assert status.text.endswith("is busy; trying again in 3 seconds.")
+    assert seen_when_asleep == [1]
+    assert not any(isinstance(event, Status) for batch in seen[1:] for event in batch)
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "0.5"}, {"retry-after-ms": "30"}])
+async def test_a_short_wait_is_silent(format_: str, upstream: Upstream, headers: dict[str, str]) -> None:
+    upstream.reply(json_reply(503, {}, headers), answer(format_, "second try"))
+    got = await ask_upstream(format_, upstream)
+    assert got.text == "second try"
+    assert not any(isinstance(event, Status) for event in got.events)
+
+
 async def test_a_permanent_trouble_ends_after_three_attempts(format_: str, upstream: Upstream) -> None:
     upstream.reply(*[json_reply(503, {})] * 5)
     naps = Naps()
@@ -226,6 +290,69 @@ async def test_a_connection_lost_before_the_first_word_is_tried_again(format_: s
     upstream.reply(["reset"], ["cut"], answer(format_, "third try"))
     got = await ask_upstream(format_, upstream)
     assert (got.text, got.error) == ("third try", None)
+
+
+async def test_a_service_that_fails_again_and_again_is_left_alone(format_: str, upstream: Upstream) -> None:
+    down = json_reply(503, {})
+    async with opened(retry=Retry(attempts=1)) as registry:
+        mine, other = (registry.open(preset(format_, upstream, name=name)) for name in ("mine", "other"))
+        upstream.reply(*[down] * 8)
+        for _ in range(4):
+            assert "status 503" in error_of(await ask(mine)).message
+            assert "status 503" in error_of(await ask(other)).message
+        refused = error_of(await ask(mine))
+    assert len(upstream.requests) == 8
+    assert type(refused) is ProviderUnavailable
+    assert refused.retry_after is not None
+    assert 0 < refused.retry_after <= 15
+    assert "preset 'mine'" in refused.message
+    assert "seconds" in refused.message
+
+
+async def test_another_key_at_the_same_address_is_not_left_alone(format_: str, upstream: Upstream) -> None:
+    upstream.reply(*[json_reply(503, {})] * 8)
+    async with opened(retry=Retry(attempts=1)) as registry:
+        for _ in range(8):
+            await ask(registry.open(preset(format_, upstream)))
+        got = await ask(registry.open(preset(format_, upstream, api_key="another")))
+    assert got.text == "Hello from upstream."
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 429])
+async def test_a_service_that_refuses_is_not_down(format_: str, upstream: Upstream, status: int) -> None:
+    upstream.reply(*[json_reply(status, {"error": {"message": "no"}})] * 9)
+    async with opened(retry=Retry(attempts=1)) as registry:
+        provider = registry.open(preset(format_, upstream))
+        for _ in range(9):
+            assert (await ask(provider)).error is not None
+        assert (await ask(provider)).text == "Hello from upstream."
+
+
+@pytest.mark.parametrize(
+    ("reply", "check"),
+    [
+        (json_reply(401, {"error": {"message": "Incorrect API key provided"}}), "_API_KEY"),
+        (json_reply(400, {"error": {"message": "API key not valid. Please pass a valid API key."}}), "_API_KEY"),
+        (json_reply(403, {"error": {"message": "no"}}), "rights of its key"),
+        (json_reply(404, {"error": {"message": "The model `tiny` does not exist"}}), "Check the model"),
+        (json_reply(404, {"error": {"message": "Not found"}}), "base_url"),
+        (html_reply(404), "base_url"),
+        (html_reply(405), "base_url"),
+        (html_reply(200), "base_url"),
+        (Reply([], 302, {"location": "https://example.com"}), "base_url"),
+        (json_reply(402, {"error": {"message": "pay"}}), "billing"),
+        (json_reply(400, {"error": {"message": "max_tokens is too large"}}), "max_tokens is too large"),
+        (Reply([], 422), "Check the model and the options"),
+        (json_reply(429, {}, {"retry-after": "90"}), "in 90 seconds"),
+    ],
+)
+async def test_a_failure_names_the_preset_and_what_to_check(
+    format_: str, upstream: Upstream, reply: Reply, check: str
+) -> None:
+    upstream.reply(reply)
+    failure = error_of(await ask_upstream(format_, upstream))
+    assert "preset 'mine'" in failure.message
+    assert check in failure.message
 
 
 async def test_a_service_that_is_not_there_is_named(format_: str, upstream: Upstream) -> None:
@@ -321,6 +448,30 @@ async def test_a_service_that_stalls_is_given_up(format_: str, upstream: Upstrea
     assert got.text == "shown"
     assert isinstance(got.error, ProviderTimeout)
     assert "next word" in got.error.message
+
+
+async def test_the_whole_answer_has_a_limit_before_it_begins(format_: str, upstream: Upstream) -> None:
+    upstream.reply(["hold"])
+    failure = error_of(await ask_upstream(format_, upstream, timeouts=impatient(total=0.05)))
+    assert isinstance(failure, ProviderTimeout)
+    assert "whole answer" in failure.message
+
+
+async def test_a_host_that_does_not_take_connections_is_given_up(format_: str) -> None:
+    with full_house() as port:
+        address = Preset("mine", format_, base_url=f"http://127.0.0.1:{port}", timeouts=impatient(connect=0.05))
+        async with opened(retry=Retry(attempts=2, sleep=no_sleep)) as registry:
+            failure = error_of(await ask(registry.open(address)))
+    assert isinstance(failure, ProviderUnavailable)
+    assert f"does not answer at 127.0.0.1:{port}" in failure.message
+
+
+async def test_closing_the_stream_while_it_waits_for_another_attempt_ends_it(format_: str, upstream: Upstream) -> None:
+    upstream.reply(json_reply(429, {}, {"retry-after": "9"}))
+    async with opened() as registry, aclosing(registry.open(preset(format_, upstream)).stream(request())) as batches:
+        [status] = await anext(batches)
+    assert isinstance(status, Status)
+    assert len(upstream.requests) == 1
 
 
 async def test_the_whole_answer_has_a_limit_too(format_: str, upstream: Upstream) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import httpx2
@@ -16,22 +16,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import ProviderBroken, ProviderError
-from app.core.events import ModelFinish
+from app.core.events import CallWarning, ModelFinish
 from app.core.model import ModelRequest, Timeouts
 from app.providers.anthropic_answer import AnthropicAnswer
+from app.providers.breaker import Breaker
 from app.providers.catalog import CATALOG
+from app.providers.dialects import Dialect
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Answer as Decoder
 from app.providers.exchange import Exchange, Prepared
 from app.providers.failures import Failures
+from app.providers.google_answer import GoogleAnswer
 from app.providers.http import translate
 from app.providers.openai_chat_answer import OpenAIChatAnswer
+from app.providers.openai_responses_answer import OpenAIResponsesAnswer
 from app.providers.retry import Retry
 from app.providers.unmapped import Unmapped
 from tests.providers.asking import Answer, ask
 from tests.upstream import FIXTURES, chat_answer, fixture, with_crlf
 
-ENDPOINT = Endpoint(CATALOG["perplexity"], "http://127.0.0.1:1", None, None)
+ENDPOINT = Endpoint("perplexity", CATALOG["perplexity"], "http://127.0.0.1:1", None, None)
+WARNING = CallWarning("temperature", "This model takes none.")
 NAMES = sorted(str(path.relative_to(FIXTURES)) for path in FIXTURES.glob("*/*.jsonl"))
 
 
@@ -43,22 +48,33 @@ class Replay:
         self._reads = reads
 
     def prepare(self, request: ModelRequest) -> Prepared:
-        return Prepared({})
+        return Prepared({}, (WARNING,))
 
     @asynccontextmanager
     async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
         yield httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Reads(self._reads))
 
     def answer(self, request: ModelRequest) -> Decoder:
-        if self._name.startswith("anthropic/"):
-            return AnthropicAnswer(Unmapped())
-        return OpenAIChatAnswer(Unmapped(), citations=True, new_id=lambda: "minted")
+        match self._name.partition("/")[0]:
+            case "anthropic":
+                return AnthropicAnswer(request, Unmapped())
+            case "openai_responses":
+                return OpenAIResponsesAnswer(Unmapped(), "openai", new_id=_numbered())
+            case "google":
+                return GoogleAnswer(Unmapped(), new_id=_numbered())
+            case _:
+                return OpenAIChatAnswer("perplexity", Dialect(citations=True), Unmapped(), new_id=_numbered())
 
     def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
         return translate(error, failures, answering=answering)
 
     async def close(self) -> None:
         pass
+
+
+def _numbered() -> Callable[[], str]:
+    numbers = count()
+    return lambda: f"minted-{next(numbers)}"
 
 
 class _Reads(httpx2.AsyncByteStream):
@@ -74,7 +90,7 @@ def replay(name: str, reads: Sequence[bytes]) -> Answer:
     async def connect() -> Replay:
         return Replay(name, reads)
 
-    exchange = Exchange(connect, Failures("mine", ENDPOINT), Timeouts(), Retry(attempts=1), frozenset())
+    exchange = Exchange(connect, Failures("mine", ENDPOINT), Timeouts(), Retry(attempts=1), Breaker(), frozenset())
     return asyncio.run(ask(exchange))
 
 
@@ -99,7 +115,16 @@ def test_reads_do_not_matter(name: str, cuts: list[float], crlf: bool) -> None:
     assert got.events == expected.events
 
 
-@pytest.mark.parametrize("name", ["anthropic/thinking.jsonl", "openai/text.jsonl"])
+@pytest.mark.parametrize("name", ["anthropic/thinking.jsonl", "openai_chat/text.jsonl"])
+def test_warnings_come_once_and_with_the_first_events(name: str) -> None:
+    body, _ = whole(name)
+    first, *others = replay(name, [bytes([byte]) for byte in body]).batches
+    assert first[0] is WARNING
+    assert len(first) > 1
+    assert not any(event is WARNING for batch in ([*first][1:], *others) for event in batch)
+
+
+@pytest.mark.parametrize("name", ["anthropic/thinking.jsonl", "openai_chat/text.jsonl"])
 def test_one_byte_at_a_time_is_the_same_answer(name: str) -> None:
     body, expected = whole(name)
     assert replay(name, [bytes([byte]) for byte in body]).events == expected.events
@@ -130,8 +155,12 @@ def _has_end_mark(name: str, body: bytes) -> bool:
 
 def _ends(frame: bytes) -> bool:
     event = json.loads(frame.rpartition(b"data: ")[2])
+    if event.get("type", "").startswith("response."):
+        return event["type"] in ("response.completed", "response.incomplete")
     if "type" in event:
         return bool(event.get("delta", event.get("message", {})).get("stop_reason"))
+    if "responseId" in event:
+        return any(candidate.get("finishReason") for candidate in event.get("candidates", ()))
     return any(choice["index"] == 0 and choice["finish_reason"] for choice in event["choices"])
 
 

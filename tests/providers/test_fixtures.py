@@ -1,4 +1,4 @@
-"""Every stream in `fixtures/`, sent by a real server to the real SDKs, and what must come out of it."""
+"""Every stream in `fixtures/anthropic/`, sent by a real server to the real SDK, and what must come out of it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def called(call_id: str, name: str, value: Any) -> tuple[Any, ...]:
     return (f"tool-{name}", call_id, "input-available", value)
 
 
+def ran(call_id: str, name: str, value: Any) -> tuple[Any, ...]:
+    return (f"tool-{name}", call_id, "output-available", value)
+
+
 def failed(call_id: str, name: str, value: Any) -> tuple[Any, ...]:
     return (f"tool-{name}", call_id, "output-error", value)
 
@@ -66,71 +70,90 @@ CASES: dict[str, Case] = {
     "anthropic/broken_tool_input": Case([failed("toolu_01", "weather", '{"city": "Os')], "length", CLAUDE),
     "anthropic/whole_message": Case([called("toolu_09", "roll", {"player": "two"})], "tool-calls"),
     "anthropic/server_tool": Case(
-        [text("I could"), text(" not search.")],
+        [failed("srvtoolu_01", "web_search", {"query": "x"}), text("I could"), text(" not search.")],
         "stop",
         CLAUDE,
+        {"anthropic: event brand_new_event": 1},
+    ),
+    "anthropic/web_search": Case(
+        [
+            ran("srvtoolu_01", "web_search", {"query": "rain in Oslo"}),
+            ("source-url", "https://example.org/1", "Rain"),
+            ("source-url", "https://example.org/2", "Sun"),
+            text("Yesterday "),
+            text("Oslo had rain"),
+            text("."),
+        ],
+        "stop",
+        CLAUDE,
+    ),
+    "anthropic/cited_pages": Case([text("It rains."), ("source-url", "https://example.org/1", "Rain")], "stop", CLAUDE),
+    "anthropic/web_fetch": Case(
+        [
+            ran("srvtoolu_01", "web_fetch", {"url": "https://example.org/report"}),
+            text("It rained."),
+            ("source-document", "text/plain", "Report"),
+        ],
+        "stop",
+        CLAUDE,
+    ),
+    "anthropic/code_execution": Case(
+        [
+            ran(
+                "srvtoolu_01",
+                "code_execution",
+                {"type": "text_editor_code_execution", "command": "create", "path": "/a.py"},
+            ),
+            ran("srvtoolu_02", "code_execution", {"type": "bash_code_execution", "command": "python /a.py"}),
+            failed("srvtoolu_03", "code_execution", {"type": "bash_code_execution", "command": "sleep 999"}),
+            text("Four."),
+        ],
+        "stop",
+        CLAUDE,
+    ),
+    "anthropic/code_that_calls": Case(
+        [
+            called("srvtoolu_01", "code_execution", {"type": "programmatic-tool-call", "code": "await roll()"}),
+            called("toolu_01", "roll", {"sides": 6}),
+        ],
+        "tool-calls",
+        CLAUDE,
+    ),
+    "anthropic/late_result": Case(
+        [text("Rolled.")], "stop", CLAUDE, {"anthropic: code_execution_tool_result without a call": 1}
+    ),
+    "anthropic/other_server_tools": Case(
+        [
+            ran("srvtoolu_01", "tool_search_tool_bm25", {"query": "weather"}),
+            ran("srvtoolu_02", "advisor", {}),
+            ("dynamic-tool", "mcptoolu_01", "output-error", {"word": "rain"}),
+            ("dynamic-tool", "mcptoolu_02", "output-available", {"word": "snow"}),
+            text("Done."),
+        ],
+        "stop",
+        Usage(3000, 70, None, 0, 0),
+    ),
+    "anthropic/survived": Case(
+        [text("Rain.")],
+        "stop",
+        Usage(60500, 317, None, 0, 0),
         {
-            "anthropic: block server_tool_use": 1,
-            "anthropic: input_json_delta in server_tool_use": 1,
-            "anthropic: block web_search_tool_result": 1,
-            "anthropic: citations_delta in text": 1,
-            "anthropic: event brand_new_event": 1,
+            "anthropic: block compaction": 1,
+            "anthropic: compaction_delta in compaction": 2,
+            "anthropic: block fallback": 1,
+            "anthropic: block container_upload": 1,
         },
     ),
+    "anthropic/fallback_usage": Case([text("Hi.")], "stop", Usage(50, 17, None, 0, 0)),
+    "anthropic/paused": Case(
+        [text("Let me search."), called("srvtoolu_01", "web_search", {"query": "x"})], "stop", CLAUDE
+    ),
+    "anthropic/refusal_explained": Case([text("Well")], "content-filter", CLAUDE),
     "anthropic/refusal": Case([], "content-filter", Usage(21, 3, None, 0, 0)),
     "anthropic/cache": Case([text("Cached.")], "stop", Usage(6595, 5, None, 6289, 300)),
     "anthropic/unknown_end": Case([text("Hm.")], "other", CLAUDE),
     "anthropic/open_block": Case([text("Cut short")], "length", CLAUDE),
-    "openai/text": Case([text("Hello there.\u2028Ünïcode 🎈")], "stop", Usage(19, 9, 0, 4)),
-    "openai/refusal": Case([text("I can't help with that.")], "content-filter", Usage(5, 6)),
-    "openai/length": Case([text("Once")], "length", Usage(5, 1)),
-    "openai/content_filter": Case([], "content-filter", Usage(5, 0)),
-    "openai/tools": Case([called("call_a", "weather", OSLO), called("call_b", "now", {})], "tool-calls", Usage(60, 30)),
-    "openai/second_choice": Case([text("first")], "stop", Usage(), {"openai_chat: a second choice": 1}),
-    "azure/text": Case([text("Routed.")], "stop", Usage(15, 78)),
-    "groq/reasoning": Case([thought("Count the Rs."), text("Three.")], "stop", Usage(17, 55, 48)),
-    "groq/usage_in_x_groq": Case([text("Hi")], "stop", Usage(17, 5)),
-    "deepseek/reasoning": Case([thought("We think."), text("So it is.")], "stop", Usage(18, 20, 12, 0)),
-    "deepseek/no_resource": Case([text("Well")], "error"),
-    "ollama/reasoning": Case([thought("Hmm."), text("Yes.")], "stop", Usage(12, 8)),
-    "openrouter/both_fields": Case(
-        [thought("Once."), text("Only once.")],
-        "stop",
-        Usage(3, 4),
-        {"openai_chat: delta.reasoning_details": 1, "openai_chat: delta.native_finish_reason": 1},
-    ),
-    "mistral/reasoning": Case(
-        [thought("Let me see."), text("Seen.")], "length", Usage(9, 9), {"openai_chat: content reference": 1}
-    ),
-    "mistral/tools": Case(
-        [called("gSIMJiOkT", "weather", OSLO), called("hTJNKjPlU", "weather", {"city": "Bergen"})],
-        "tool-calls",
-        Usage(124, 22),
-    ),
-    "mistral/tools_in_pieces": Case([called("null1", "weather", OSLO)], "tool-calls", Usage(1, 2)),
-    "alibaba/tools": Case([called("call_1", "weather", OSLO)], "tool-calls", Usage(7, 8)),
-    "compatible/tools_same_index": Case(
-        [called("c1", "weather", OSLO), called("c2", "weather", {"city": "Bergen"})], "tool-calls"
-    ),
-    "compatible/tools_without_id": Case([called("minted", "weather", OSLO)], "tool-calls"),
-    "compatible/tools_late_name": Case([called("c1", "search", {"query": "test"})], "tool-calls"),
-    "compatible/arguments_object": Case([called("c1", "weather", OSLO)], "tool-calls"),
-    "compatible/broken_arguments": Case([failed("c1", "weather", '{"city":"Os')], "length"),
-    "compatible/text_around_tools": Case([text("Before."), called("c1", "now", {}), text("After.")], "tool-calls"),
-    "compatible/unknown_end": Case([text("Hm.")], "other", Usage(), {"openai_chat: delta.brand_new": 1}),
-    "perplexity/citations": Case(
-        [
-            ("source-url", "https://example.org/a", "The A page"),
-            ("source-url", "https://example.org/b", None),
-            text("Oslo is fine[1][2]."),
-            ("source-url", "https://example.org/c", None),
-        ],
-        "stop",
-        Usage(10, 12),
-        {"openai_chat: a source that is no web address": 1},
-    ),
 }
-SERVICES = {"anthropic": "anthropic", "perplexity": "perplexity", "groq": "groq"}
 
 
 @pytest.fixture(scope="module")
@@ -147,20 +170,19 @@ def summary(part: dict[str, Any]) -> tuple[Any, ...]:
         return (kind, part["text"], part.get("providerMetadata"))
     if kind == "source-url":
         return (kind, part["url"], part.get("title"))
+    if kind == "source-document":
+        return (kind, part["mediaType"], part["title"])
     call_id = (
         "minted" if part["toolCallId"].startswith("call_") and len(part["toolCallId"]) > 20 else part["toolCallId"]
     )
-    return (kind, call_id, part["state"], part["input"])
+    return (kind, call_id, part["state"], part["input"] if "input" in part else part["rawInput"])
 
 
 @pytest.mark.parametrize("name", CASES)
 async def test_a_stream_becomes_what_it_says(name: str, upstream: Upstream) -> None:
-    folder = name.partition("/")[0]
-    service = SERVICES.get(folder, "openai-chat")
     upstream.reply(fixture(f"{name}.jsonl"))
-    registry = Registry({"GROQ_API_KEY": KEY})
-    base_url = upstream.url if service == "anthropic" else upstream.base_url
-    got = await ask(registry.open(Preset("mine", service, base_url=base_url)))
+    registry = Registry({"ANTHROPIC_API_KEY": KEY})
+    got = await ask(registry.open(Preset("mine", "anthropic", base_url=upstream.url)))
     await registry.close()
     case = CASES[name]
     assert got.error is None
@@ -171,4 +193,6 @@ async def test_a_stream_becomes_what_it_says(name: str, upstream: Upstream) -> N
 
 
 def test_every_fixture_has_its_case() -> None:
-    assert {str(path.relative_to(FIXTURES).with_suffix("")) for path in FIXTURES.glob("*/*.jsonl")} == set(CASES)
+    assert {str(path.relative_to(FIXTURES).with_suffix("")) for path in FIXTURES.glob("anthropic/*.jsonl")} == set(
+        CASES
+    )

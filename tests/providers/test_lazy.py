@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-IMPORTED = "print(*sorted({'anthropic', 'openai', 'httpx2'} & set(sys.modules)))"
+IMPORTED = "print(*sorted({'anthropic', 'openai', 'httpx2', 'websockets'} & set(sys.modules)))"
 ECHO = """
 async def main():
     registry = Registry({'ANTHROPIC_API_KEY': 'k', 'OPENAI_API_KEY': 'k'})

@@ -5,7 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
-from app.core.model import Preset
+from app.core.model import ModelMessage, ModelRequest, Preset, Reasoning, Text, ToolCall, ToolResult
+from app.core.tools import ToolSpec
 from app.providers.discover import LocalServer, check, find_local_server
 from tests.llama import MODEL, llama_server
 from tests.providers.asking import ask, opened, request
@@ -30,6 +31,29 @@ async def test_real_tokens_stream_with_usage_and_an_end(llama: str, provider: st
     assert got.finish.reason in ("stop", "length")
     assert got.finish.usage.input_tokens > 10
     assert 1 <= got.finish.usage.output_tokens <= 12
+
+
+async def test_a_real_server_takes_tools_their_history_and_a_word_about_thinking(llama: str) -> None:
+    weather = ToolSpec("weather", "How it is outside.", {"type": "object", "properties": {"city": {"type": "string"}}})
+    history = (
+        ModelMessage("user", (Text("Weather?"),)),
+        ModelMessage(
+            "assistant",
+            (
+                Reasoning("Ask.", {"llamacpp": {"field": "reasoning_content"}}),
+                ToolCall("c1", "weather", {"city": "Oslo"}),
+            ),
+        ),
+        ModelMessage("tool", (ToolResult("c1", "weather", {"degrees": 7}),)),
+    )
+    async with opened() as registry:
+        answers = registry.open(Preset("real", "llamacpp", base_url=llama))
+        asked = ModelRequest("any", history, tools=(weather,), thinking="off", max_tokens=12)
+        got = await ask(answers, asked)
+    assert got.error is None
+    assert got.finish is not None
+    assert got.finish.reason in ("stop", "length", "tool-calls")
+    assert got.finish.usage.input_tokens > 10
 
 
 @pytest.mark.parametrize("provider", ["llamacpp", "anthropic"])

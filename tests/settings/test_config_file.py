@@ -138,7 +138,8 @@ def test_the_global_preset_may_be_the_default_and_have_its_wave_name(tmp_path: P
 PRESET = '[presets.claude]\nprovider = "anthropic"\n'
 KNOWN = (
     "provider, model, system, temperature, top_p, max_tokens, stop, thinking, response_format, on_disconnect, "
-    "base_url, api_key_env, headers, timeouts, title, description"
+    "cache, max_steps, tools, tool_policy, "
+    "base_url, api_key_env, headers, timeouts, provider_tools, prices, title, description"
 )
 PROVIDERS = ", ".join(CATALOG)
 
@@ -161,7 +162,7 @@ MISTAKES = {
     ),
     "singular": (
         '[preset.claude]\nprovider = "anthropic"',
-        "palaver.toml: preset: unknown key; did you mean presets? Known keys are settings, presets",
+        "palaver.toml: preset: unknown key; did you mean presets? Known keys are settings, presets, tools, mcp",
     ),
     "no provider": (
         '[presets.claude]\nmodel = "m"',
@@ -208,7 +209,7 @@ MISTAKES = {
         "palaver.toml: settings.ai:max_tokens: unknown key; did you mean ai:maxtokens? Known keys are ai:preset, "
         "ai:titlepreset, "
         "ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, ai:stop, ai:thinking, ai:responseformat, "
-        "ai:ondisconnect",
+        "ai:ondisconnect, ai:cache, ai:maxsteps, ai:tools, ai:toolpolicy",
     ),
     "global value out of range": (
         '[settings]\n"ai:temperature" = 5',

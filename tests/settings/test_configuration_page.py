@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ from app.chat.presets import BLOCK_KEYS, check_block_changes, explain, resolve
 from app.core.model import Configuration
 from app.core.values import HEADERS, NO_VALUES, OPTIONS, parse_values
 from app.providers.catalog import CATALOG
-from app.settings import config_file, wave_file
+from app.settings import config_file, tool_tables, wave_file
 from app.settings.config_file import read_config_file
 from app.settings.default import choose_default, with_default
 from app.settings.wave_file import read_wave_files
+from app.storage.files import FileFolder
+from app.storage.sqlite import open_store
+from app.tools.built_in import built_in_tools
+from app.tools.modules import load_module
+from app.tools.public_http import PublicWeb
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
@@ -34,6 +40,9 @@ KNOWN = {
     *config_file.PRESET_KEYS,
     *config_file.SETTINGS_KEYS,
     *wave_file.SETTINGS_KEYS,
+    *tool_tables.TOOLS_KEYS,
+    *tool_tables.CLIENT_TOOL_KEYS,
+    *tool_tables.MCP_KEYS,
     *BLOCK_KEYS,
     *(name for module in APP.rglob("*.py") for name in re.findall(r"\bPALAVER_[A-Z_]+\b", module.read_text())),
     *OPTIONS,
@@ -54,6 +63,33 @@ def test_every_timeout_is_on_the_page_with_its_default() -> None:
     from_page = {key: float(value) for key, value in (item.split(" = ") for item in shown[1].split(", "))}
     defaults = config_file.Timeouts()
     assert from_page == {key: getattr(defaults, key) for key in config_file.TIMEOUT_KEYS}
+
+
+def test_every_price_is_on_the_page() -> None:
+    shown = re.search(r"`prices` .*?`\{ (input = .*?) \}`", PAGE)
+    assert shown
+    assert tuple(item.split(" = ")[0] for item in shown[1].split(", ")) == config_file.PRICE_KEYS
+
+
+@pytest.mark.anyio
+async def test_the_built_in_tools_are_on_the_page_with_their_policies(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "palaver.db", now=lambda: datetime.now(UTC))
+    tools = built_in_tools(lambda: datetime.now(UTC), store, FileFolder(tmp_path), PublicWeb())
+    await store.close()
+    shown = [(cells[0].strip("`"), cells[-1].strip("`")) for cells in table("Tools")]
+    assert shown == [(tool.spec.name, tool.policy) for tool in tools]
+
+
+def test_the_python_file_on_the_page_makes_tools(tmp_path: Path) -> None:
+    (text,) = (text for kind, text in BLOCKS if kind == "python")
+    (tmp_path / "my_tools.py").write_text(text)
+    module = load_module(tmp_path / "my_tools.py")
+    assert module.problems == ()
+    assert {tool.spec.name: tool.policy for tool in module.tools} == {
+        "get_weather": "auto",
+        "delete_file": "ask",
+        "count_to": "auto",
+    }
 
 
 def test_the_services_are_those_of_the_catalog() -> None:

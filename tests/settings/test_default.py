@@ -9,7 +9,7 @@ from app.providers.discover import LocalServer
 from app.settings.default import choose_default, with_default
 
 OLLAMA = LocalServer("ollama", "http://127.0.0.1:11434/v1", "llama3.2")
-ALL_KEYS = {"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o", "GROQ_API_KEY": "g"}
+ALL_KEYS = {"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o", "GROQ_API_KEY": "g", "GEMINI_API_KEY": "g"}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ ALL_KEYS = {"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o", "GROQ_API_KEY": "g"
             ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"],
             "groq",
             "default is Groq (openai/gpt-oss-120b), because GROQ_API_KEY is set.",
+        ),
+        (
+            ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GROQ_API_KEY"],
+            "google",
+            "default is Google (gemini-3.8-flash), because GEMINI_API_KEY is set.",
         ),
     ],
 )
@@ -45,10 +50,11 @@ def test_without_a_key_a_local_server_answers() -> None:
 
 def test_without_anything_the_demo_says_how_to_get_more() -> None:
     default = choose_default({}, None)
-    assert default.preset == Preset("default", "echo", default_model="echo")
+    assert default.preset == Preset("default", "echo", values=Values(tools=("*",)), default_model="echo")
     assert default.origin == (
         "default is echo, the built-in demo, because no key is set and no local model server answers. "
-        "Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GROQ_API_KEY, or start Ollama, LM Studio, llama.cpp or vLLM."
+        "Set ANTHROPIC_API_KEY, OPENAI_API_KEY, GROQ_API_KEY or GEMINI_API_KEY, "
+        "or start Ollama, LM Studio, llama.cpp or vLLM."
     )
 
 

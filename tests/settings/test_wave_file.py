@@ -213,7 +213,7 @@ def test_a_key_in_a_file_is_never_shown(tmp_path: Path) -> None:
 A = {"ai:model": "m"}
 PRESET_KEYS = (
     "ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, ai:stop, ai:thinking, ai:responseformat, "
-    "ai:ondisconnect, "
+    "ai:ondisconnect, ai:cache, ai:maxsteps, ai:tools, ai:toolpolicy, "
     "ai:apitype, ai:baseurl, ai:apitoken, ai:orgid, ai:timeoutms, ai:proxyurl, "
     "ai:*, ai:name, ai:apiversion, ai:fontsize, ai:fixedfontsize"
 )

@@ -11,6 +11,8 @@ from app.core.events import (
     GeneratedFile,
     SourceDocument,
     Status,
+    StepFinish,
+    StepStart,
     StreamError,
     TextDelta,
     ToolApprovalRequest,
@@ -42,6 +44,7 @@ COMMON = {
     "tool-input-available": ("toolCallId", "toolName", "input", "dynamic", "providerExecuted", "providerMetadata"),
     "tool-output-available": ("toolCallId", "output", "dynamic", "providerExecuted"),
     "tool-output-error": ("toolCallId", "errorText", "dynamic", "providerExecuted"),
+    "message-metadata": ("messageMetadata",),
 }
 
 
@@ -107,6 +110,16 @@ def test_the_ends():
     assert encoder.encode([StreamError("no", "c", 500)]) == b'data: {"type":"error","errorText":"no"}\n\n'
     assert encoder.encode([Abort()]) == b'data: {"type":"abort"}\n\n'
     assert encoder.end() == b"data: [DONE]\n\n"
+
+
+def test_an_empty_step_is_followed_by_something_that_clients_take_note_of():
+    encoder = AiSdkEncoder()
+    encoder.encode([StepStart()])
+    assert chunks(encoder.encode([StepFinish(), Abort()])) == [
+        {"type": "finish-step"},
+        {"type": "message-metadata", "messageMetadata": {}},
+        {"type": "abort"},
+    ]
 
 
 def test_text_that_looks_like_a_frame_stays_text():

@@ -42,7 +42,7 @@ from app.core.events import (
     Usage,
 )
 from app.core.fold import fold
-from app.core.messages import UIMessage
+from app.core.messages import ToolPart, UIMessage
 from app.core.ports import ConversationPage, ConversationSummary
 from app.web.pages import create_templates
 from app.wire.html import HtmlEncoder
@@ -164,10 +164,11 @@ def opening(question: UIMessage | None = QUESTION) -> bytes:
     return open_with(HtmlEncoder(TEMPLATES, "a1"), question)
 
 
-def open_with(encoder: HtmlEncoder, question: UIMessage | None) -> bytes:
+def open_with(encoder: HtmlEncoder, question: UIMessage | None, superseded: Sequence[ToolPart] = ()) -> bytes:
     return encoder.opening(
         "q1",
         question=question,
+        superseded=superseded,
         messages=None,
         places={},
         title="A <i>title</i>",
@@ -508,8 +509,12 @@ def test_a_table_an_error_and_arguments_that_are_no_json() -> None:
 
 
 def test_a_wait_is_told_where_the_answer_will_be() -> None:
-    page = show([[MessageStart("a1", {}), Status("retrying", "Trying <again> in 3 s.", 3.0)], [StepStart(), *FINISH]])
+    encoder, page = HtmlEncoder(TEMPLATES, "a1"), Page()
+    page.receive(opening())
+    page.receive(encoder.encode([Status("retrying", "Trying <again> in 3 s.", 3.0)]))
     assert page.place("status") == "Trying &lt;again&gt; in 3 s."
+    page.receive(encoder.encode([*START, ReasoningStart("r")]))
+    assert page.place("status") == ""
 
 
 def test_a_file_that_the_model_made_is_shown() -> None:

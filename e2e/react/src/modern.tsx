@@ -1,14 +1,42 @@
 /** AI SDK 5, 6 and 7 give their `useChat` the same face; this fits it to the page. */
-import { textOf, View } from "./page";
+import { type Call, textOf, View } from "./page";
+
+interface Part {
+  type: string;
+  text?: string;
+  toolName?: string;
+  toolCallId?: string;
+  state?: string;
+  input?: unknown;
+  output?: unknown;
+  errorText?: string;
+  approval?: { id: string };
+}
 
 interface ModernChat {
-  messages: { id: string; role: string; parts: { type: string; text?: string }[]; metadata?: unknown }[];
+  messages: { id: string; role: string; parts: Part[]; metadata?: unknown }[];
   status: string;
   error: Error | undefined;
   sendMessage: (message: { text: string }) => unknown;
   stop: () => unknown;
   regenerate: () => unknown;
   resumeStream: () => unknown;
+  addToolOutput(output: { tool: string; toolCallId: string; output: unknown }): unknown;
+  addToolApprovalResponse?(response: { id: string; approved: boolean }): unknown;
+}
+
+function callsOf(parts: Part[]): Call[] {
+  return parts
+    .filter(({ type }) => type.startsWith("tool-") || type === "dynamic-tool")
+    .map((part) => ({
+      id: part.toolCallId!,
+      name: part.toolName ?? part.type.slice("tool-".length),
+      state: part.state!,
+      input: part.input,
+      output: part.output ?? part.errorText,
+      dynamic: part.type === "dynamic-tool",
+      approvalId: part.approval?.id,
+    }));
 }
 
 export function ModernView({ chat }: { chat: ModernChat }) {
@@ -17,6 +45,7 @@ export function ModernView({ chat }: { chat: ModernChat }) {
     role,
     text: textOf(parts, "text"),
     reasoning: textOf(parts, "reasoning"),
+    calls: callsOf(parts),
     metadata,
   }));
   return (
@@ -29,6 +58,10 @@ export function ModernView({ chat }: { chat: ModernChat }) {
         stop: chat.stop,
         regenerate: () => chat.regenerate(),
         resume: () => chat.resumeStream(),
+        answer: ({ id, name, approvalId }, approved) =>
+          approvalId
+            ? chat.addToolApprovalResponse!({ id: approvalId, approved })
+            : chat.addToolOutput({ tool: name, toolCallId: id, output: { approved } }),
       }}
     />
   );

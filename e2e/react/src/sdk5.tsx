@@ -1,10 +1,21 @@
 import { useChat } from "@ai-sdk/react-5";
-import { DefaultChatTransport, type UIMessage } from "ai-5";
+import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls, type UIMessage } from "ai-5";
 import { ModernView } from "./modern";
-import { api, block, mount, resumeOnLoad } from "./page";
+import { api, appTools, block, body, headers, mount, resumeOnLoad } from "./page";
 
-const transport = new DefaultChatTransport({ api });
+const transport = new DefaultChatTransport({ api, headers, body });
 
 mount(5, function Sdk5({ initial }: { initial: UIMessage[] }) {
-  return <ModernView chat={useChat({ id: block, messages: initial, resume: resumeOnLoad, transport })} />;
+  const chat = useChat({
+    id: block,
+    messages: initial,
+    resume: resumeOnLoad,
+    transport,
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
+    onToolCall: ({ toolCall: { toolName, toolCallId } }) => {
+      const run = appTools[toolName];
+      if (run) chat.addToolOutput({ tool: toolName, toolCallId, output: run() });
+    },
+  });
+  return <ModernView chat={chat} />;
 });

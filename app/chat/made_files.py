@@ -1,0 +1,53 @@
+"""Files that a model or a tool makes: kept like attachments, and held until the answer that names them is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.chat.attachments import Attachments
+from app.core.errors import UnsupportedContent
+from app.core.events import GeneratedFile
+from app.core.files import MAX_FILE_BYTES, file_url, is_data_url, media_type_of, read_data_url
+from app.core.tools import ToolFile
+
+TOO_BIG = f"A file that was made is missing: it has more than {MAX_FILE_BYTES // 1_000_000} MB."
+
+
+class MadeFiles:
+    """Of one run. What could not be kept is in `problems`."""
+
+    def __init__(self, attachments: Attachments) -> None:
+        self.problems: list[str] = []
+        self._attachments = attachments
+        self._held: list[str] = []
+
+    async def keep_generated(self, event: GeneratedFile) -> GeneratedFile | None:
+        """The file under an address of ours. None where it cannot be read, or is too big."""
+        if not is_data_url(event.url):
+            return event
+        try:
+            content = read_data_url(event.url, "file")
+        except UnsupportedContent as error:
+            self.problems.append(f"A file that the model made is missing. {error.message}")
+            return None
+        return replace(event, media_type=media_type_of(content), url=await self._keep(content))
+
+    async def keep_output(self, files: Sequence[ToolFile]) -> list[GeneratedFile]:
+        kept = []
+        for file in files:
+            if len(file.content) > MAX_FILE_BYTES:
+                self.problems.append(TOO_BIG)
+            else:
+                kept.append(GeneratedFile(media_type_of(file.content), await self._keep(file.content)))
+        return kept
+
+    def release(self) -> None:
+        """The answer is stored, or there is none."""
+        self._attachments.release(self._held)
+        self._held = []
+
+    async def _keep(self, content: bytes) -> str:
+        file_id = await self._attachments.hold(content)
+        self._held.append(file_id)
+        return file_url(file_id)
