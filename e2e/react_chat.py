@@ -26,10 +26,7 @@ class ReactChat:
     sdk: int
     block: str = field(default_factory=lambda: f"react-{token_hex(4)}")
     posts: list[Request] = field(default_factory=list)
-    """The chat requests that the client has made, by itself or not."""
-
-    def watch(self) -> None:
-        self.page.on("request", self._note)
+    """The chat requests that the client has made, on its own account or not, where a test watches with `note`."""
 
     def open(self, preset: str = "echo", **more: str) -> None:
         query = {"client": f"sdk{self.sdk}", "server": self.server.url, "block": self.block, "preset": preset, **more}
@@ -50,7 +47,7 @@ class ReactChat:
         expect(self.main).to_have_attribute("data-status", "ready")
         return self.answers.last
 
-    def _note(self, request: Request) -> None:
+    def note(self, request: Request) -> None:
         if request.method == "POST" and urlsplit(request.url).path.endswith(f"/chat/{self.block}"):
             self.posts.append(request)
 
@@ -61,6 +58,10 @@ class ReactChat:
     @property
     def answers(self) -> Locator:
         return self.page.locator("li[data-role=assistant]")
+
+    def calls(self, name: str) -> Locator:
+        """The cards of the calls of one tool."""
+        return self.page.get_by_label(name, exact=True)
 
     @property
     def alert(self) -> Locator:

@@ -13,7 +13,7 @@ const text = $("#text");
   let last = 0;
   const distance = () => page.scrollHeight - page.clientHeight - page.scrollTop;
   const follow = () => {
-    if (following) page.scrollTop = page.scrollHeight;
+    if (following && !$("#welcome")) page.scrollTop = page.scrollHeight;
     last = page.scrollTop;
     toEnd.hidden = following || distance() < 200;
   };

@@ -1,7 +1,7 @@
 """Every command and snippet of the README works. A fenced block is run by its language; an unknown one is an error.
 
 sh             run by bash, line by line, against a real server; a line of REPLACED is tried as said there
-python         run against the same server
+python         run against the same server; one with tools is loaded as the server does it
 toml, json     a configuration file that the server takes
 tsx            verbatim a file of the React client, which the end-to-end tests open in a browser
 text           what a program prints: not run
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from app.tools.modules import load_module
 from tests.server_process import README_ADDRESS, ROOT, ServerProcess, clean_environment, server_process
 
 README = (ROOT / "README.md").read_text()
@@ -104,7 +105,15 @@ def run_shell(block: Block, here: Here) -> None:
 
 
 def run_python(block: Block, here: Here) -> None:
-    assert here.run(sys.executable, "-c", block.text)
+    """A program prints something; a file of tools has tools that nothing is wrong with."""
+    if "TOOL_POLICY" not in block.text:
+        assert here.run(sys.executable, "-c", block.text)
+        return
+    file = here.folder / "my_tools.py"
+    file.write_text(block.text)
+    module = load_module(file)
+    assert module.problems == ()
+    assert {tool.spec.name: tool.policy for tool in module.tools} == {"get_weather": "auto", "delete_note": "ask"}
 
 
 def load_configuration(block: Block, here: Here) -> None:

@@ -36,7 +36,12 @@ def frames(said: Said, *, finish: str | None = None) -> list[bytes]:
 
 def whole(blocks: Sequence[Mapping[str, Any]], finish: str) -> list[bytes]:
     """An answer of blocks that come whole."""
-    message = {"id": "msg_1", "content": blocks, "stop_reason": finish, "usage": {"input_tokens": 9, "output_tokens": 9}}
+    message = {
+        "id": "msg_1",
+        "content": blocks,
+        "stop_reason": finish,
+        "usage": {"input_tokens": 9, "output_tokens": 9},
+    }
     return anthropic_frames([{"type": "message_start", "message": message}, {"type": "message_stop"}])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ modules = ["./weather.py"]
 Palaver = Callable[..., AbstractContextManager[TestClient]]
 
 
+@contextmanager
+def application(folder: Path, presets: str, settings: str = SETTINGS) -> Iterator[TestClient]:
+    """The application over what stands in `folder`."""
+    config = folder / "palaver.toml"
+    config.write_text(settings + presets)
+    server = ServerSettings(data=folder / "data", config=config)
+    app = create_app(server, lambda: open_deps(server, {"TEST_KEY": "not-a-key"}, port=8000))
+    with TestClient(app, "http://127.0.0.1:8000", follow_redirects=False) as client:
+        client.headers = {"user-agent": "test"}
+        yield client
+
+
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     with Upstream() as running:
@@ -62,18 +75,7 @@ def upstream() -> Iterator[Upstream]:
 def palaver(tmp_path: Path) -> Palaver:
     """Start the application: `with palaver(presets) as client`. Started again, it has the same database."""
     (tmp_path / "weather.py").write_text(TOOLS)
-
-    @contextmanager
-    def start(presets: str, settings: str = SETTINGS) -> Iterator[TestClient]:
-        config = tmp_path / "palaver.toml"
-        config.write_text(settings + presets)
-        server = ServerSettings(data=tmp_path / "data", config=config)
-        app = create_app(server, lambda: open_deps(server, {"TEST_KEY": "not-a-key"}, port=8000))
-        with TestClient(app, "http://127.0.0.1:8000", follow_redirects=False) as client:
-            client.headers = {"user-agent": "test"}
-            yield client
-
-    return start
+    return partial(application, tmp_path)
 
 
 @pytest.fixture

@@ -1,19 +1,22 @@
 """Every stream that the adapters are tested with, through the whole server and back to its service: in the next turn of
-the same tab, after a restart, and after a reload it says the same.
+the same tab, of a program, and after a reload it says the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from tests.acceptance import anthropic
+from tests.acceptance.conftest import TOOLS, application
 from tests.acceptance.said import Said, calling
 from tests.acceptance.services import SERVICES, canonical
 from tests.acceptance.use_chat import UseChat
-from tests.upstream import FIXTURES, Reply, fixture
+from tests.upstream import FIXTURES, Reply, Upstream, fixture
 
 FOLDERS = {
     "openai_responses": "openai",
@@ -42,26 +45,40 @@ def shown(message):
     return [{key: value for key, value in part.items() if key != "resultProviderMetadata"} for part in message["parts"]]
 
 
+@pytest.fixture(scope="module")
+def everywhere() -> Iterator[Upstream]:
+    """All services at one address."""
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def house(everywhere: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    folder = tmp_path_factory.mktemp("palaver")
+    (folder / "weather.py").write_text(TOOLS)
+    with application(folder, "".join(service.preset(everywhere) for service in SERVICES.values())) as client:
+        yield client
+
+
 @pytest.mark.parametrize("stream", STREAMS)
-def test_what_an_answer_said_is_said_again_in_the_same_words(stream, upstream, palaver):
+def test_what_an_answer_said_is_said_again_in_the_same_words(stream, everywhere, house):
     service = SERVICES[FOLDERS[stream.partition("/")[0]]]
-    upstream.otherwise = lambda request: Reply(
-        service.dialect.frames(Said(f"Answer {len(upstream.requests)}.", number=90 + len(upstream.requests)))
+    begin = len(everywhere.requests)
+    everywhere.otherwise = lambda request: Reply(
+        service.dialect.frames(Said(f"Answer {len(everywhere.requests)}.", number=len(everywhere.requests)))
     )
-    upstream.reply(fixture(stream), *GOES_ON_WITH.get(stream, ()))
-    with palaver(service.preset(upstream)) as client:
-        tab = UseChat(client, "b1", service.provider)
-        tab.try_to_send("How is it?")
-        asked = len(upstream.requests)
-        tab.send("And then?")
-        assert [message["parts"] for message in tab.messages] == [shown(message) for message in tab.stored()]
-        says_something = any(part["type"] != "step-start" for part in tab.messages[1]["parts"])
-    with palaver(service.preset(upstream)) as client:
-        UseChat(client, "b1", service.provider, message_only=True).send("And after that?")
-        tab = UseChat(client, "b1", service.provider)
-        tab.reload()
-        tab.send("And at last?")
-    bodies = [request.json for request in upstream.requests]
+    everywhere.reply(fixture(stream), *GOES_ON_WITH.get(stream, ()))
+    block = stream.replace("/", ":")
+    tab = UseChat(house, block, service.provider)
+    tab.try_to_send("How is it?")
+    asked = len(everywhere.requests) - begin
+    tab.send("And then?")
+    assert [message["parts"] for message in tab.messages] == [shown(message) for message in tab.stored()]
+    says_something = any(part["type"] != "step-start" for part in tab.messages[1]["parts"])
+    UseChat(house, block, service.provider, message_only=True).send("And after that?")
+    tab.reload()
+    tab.send("And at last?")
+    bodies = [request.json for request in everywhere.requests[begin:]]
     for body in bodies:
         service.check(body)
     rows = [[canonical(item) for item in service.dialect.prompt(body)] for body in bodies]
@@ -80,7 +97,9 @@ def test_a_search_beside_a_call_of_ours_waits_for_it_and_is_answered_after_it(up
     found = {
         "type": "web_search_tool_result",
         "tool_use_id": "srvtoolu_01",
-        "content": [{"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "ZW4="}],
+        "content": [
+            {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "ZW4="}
+        ],
     }
     asked = calling(1, "rain", thought="Both.")
     thought, call = (block for _, block in service.dialect.sent_back(asked, [""])[:2])

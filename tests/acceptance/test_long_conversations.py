@@ -54,16 +54,16 @@ def test_programs_reloads_restarts_and_approvals(service, upstream, palaver, ran
     model = Model(service, calls=("rain", "launch"))
     upstream.otherwise = model.reply
     presets = PROMPT + service.preset(upstream)
-    for start in range(0, TURNS, 5):
+    for start in range(0, TURNS, 10):
         with palaver(presets) as client:
             program = UseChat(client, "b1", service.provider, message_only=True)
-            for turn in range(start, start + 3):
+            for turn in range(start, start + 6):
                 program.send(f"Question {turn}")
                 program.answer_approvals(turn % 3 != 0)
         with palaver(presets) as client:
             tab = UseChat(client, "b1", service.provider)
             tab.reload()
-            for turn in range(start + 3, start + 5):
+            for turn in range(start + 6, start + 10):
                 tab.send(f"Question {turn}")
                 if turn % 2:
                     tab.reload()

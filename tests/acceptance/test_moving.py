@@ -96,3 +96,27 @@ def test_a_real_server_goes_on_after_calls_of_another(llama, upstream, palaver, 
         chat.send("And what do you say?")
         assert chat.last["metadata"]["model"] == "any"
         assert "repairs" not in chat.last["metadata"]
+
+
+@pytest.mark.parametrize(("asks", "goes_on"), [("anthropic", "openai"), ("openai", "google"), ("google", "anthropic")])
+def test_a_call_that_one_service_made_is_approved_under_another(asks, goes_on, upstream, palaver, ran):
+    one, other = SERVICES[asks], SERVICES[goes_on]
+    asked = calling(1, "launch", "rain", thought="Up it goes.", text="Let me launch one.")
+    told = Said("It flies.", number=2)
+    upstream.reply(one.dialect.frames(asked), other.dialect.frames(told), one.dialect.frames(Said("Bye.", number=3)))
+    with palaver(one.preset(upstream) + other.preset(upstream)) as client:
+        chat = UseChat(client, "b1", asks)
+        chat.send("Launch it.")
+        chat.preset = goes_on
+        chat.answer_approvals(True)
+        assert chat.text == "Let me launch one.It flies."
+        chat.preset = asks
+        ids = chat.call_ids
+        chat.send("Thanks.")
+        assert [message["parts"] for message in chat.stored()] == [message["parts"] for message in chat.messages]
+    first, second, third = (request.json for request in upstream.requests)
+    for service, body in ((one, first), (other, second), (one, third)):
+        service.check(body)
+    row, back = one.dialect.prompt(first), one.dialect.sent_back(asked, ["It flies.", RAIN], ids)
+    assert one.dialect.prompt(third)[: len(row) + len(back)] == [*row, *back]
+    assert sorted(ran()) == ["launch Tromsø", "rain Tromsø"]

@@ -103,17 +103,22 @@ def test_a_failure_in_the_second_step_keeps_what_was_done_and_can_be_gone_on_wit
         assert [part["output"] for part in failed["parts"] if "output" in part] == [RAIN, WIND]
         chat.reload()
         chat.go_on()
+        ids = chat.call_ids
         gone_on = chat.stored()
+        upstream.reply(adapter.dialect.frames(Said("Bye.", number=3)))
+        chat.send("Thanks.")
     assert len(gone_on) == 2
     assert gone_on[-1]["id"] == failed["id"]
     assert gone_on[-1]["metadata"]["status"] == "complete"
     assert "error" not in gone_on[-1]["metadata"]
-    assert gone_on[-1]["parts"] == chat.last["parts"]
-    assert chat.text.endswith(TOLD.text)
-    last = upstream.requests[-1].json
+    assert gone_on[-1]["parts"] == chat.messages[1]["parts"]
+    assert gone_on[-1]["parts"][-1]["text"] == TOLD.text
+    last, then = (request.json for request in upstream.requests[-2:])
     adapter.check(last)
+    adapter.check(then)
+    assert adapter.dialect.prompt(then)[: len(adapter.dialect.prompt(last))] == adapter.dialect.prompt(last)
     row, first = adapter.dialect.prompt(last), adapter.dialect.prompt(upstream.requests[0].json)
-    back = adapter.dialect.sent_back(asking(), [RAIN, WIND], chat.call_ids)
+    back = adapter.dialect.sent_back(asking(), [RAIN, WIND], ids)
     assert row[: len(first) + len(back)] == [*first, *back]
     assert sorted(ran()) == ["rain Tromsø", "wind Tromsø"]
 
