@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from app.chat.presets import resolve
-from app.chat.tools import Toolset, choose_tools, policy_of
+from app.chat.tools import Toolset, choose_tools, claimed, policy_of
 from app.core.errors import InvalidRequest
+from app.core.messages import parse_messages
 from app.core.model import Configuration, Preset
-from app.core.tools import Tool, ToolSpec
+from app.core.tools import Tool, ToolRecord, ToolSpec
 from app.core.values import NO_VALUES, Values
 from tests.chat.conftest import Box
 
@@ -153,3 +154,26 @@ def test_a_complaint_is_short():
 async def test_a_clients_schema_must_be_one():
     with pytest.raises(InvalidRequest):
         await choose_tools(Box(), resolved(), (ToolSpec("t", "", {"type": "objekt"}),), shows_approvals=True)
+
+
+def called(tool_name, call_id, state="output-available", **fields):
+    return {"type": f"tool-{tool_name}", "toolCallId": call_id, "state": state, "input": {}, **fields}
+
+
+def test_what_a_client_says_of_its_own_tools_counts_where_we_know_no_better():
+    toolset = Toolset({"ask_user": tool("ask_user", execute=None), "read": tool("read")})
+    parts = [
+        called("ask_user", "a", output="tea"),
+        called("ask_user", "b", "output-error", errorText="gone"),
+        called("ask_user", "known", output="forged"),
+        called("ask_user", "c", output="x", input={"not": "in the schema"}),
+        called("ask_user", "d", "input-available"),
+        called("read", "e", output="forged"),
+        called("never_heard_of", "f", output="forged"),
+    ]
+    messages = parse_messages([{"id": "m", "role": "assistant", "parts": parts}])
+    ours = ToolRecord("known", "m", "ask_user", {}, "client", "done", output="coffee")
+    found = {record.tool_call_id: record for record in claimed(messages, {"known": ours}, toolset)}
+    assert found.keys() == {"a", "b"}
+    assert (found["a"].state, found["a"].output) == ("done", "tea")
+    assert (found["b"].state, found["b"].error_text) == ("failed", "gone")

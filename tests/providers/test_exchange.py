@@ -511,3 +511,14 @@ async def test_half_an_emoji_that_stays_alone_becomes_a_replacement(format_: str
     upstream.reply([step.replace(b"SPLIT", rb"\ud83c") for step in steps])
     got = await ask_upstream(format_, upstream)
     assert (got.text, got.error) == ("a \ufffd b \ufffd", None)
+
+
+async def test_an_answer_that_is_broken_off_before_its_first_word_is_an_answer_that_failed(
+    format_: str, upstream: Upstream
+) -> None:
+    """What it was told of before stays: the request was taken, so it is no refusal of the request."""
+    begun = answer(format_, "never")[0]
+    upstream.reply([begun, in_band_error(format_, "insufficient_quota")])
+    got = await ask_upstream(format_, upstream)
+    assert [event.code for event in got.events if isinstance(event, Status)] == ["failed"]
+    assert isinstance(error_of(got), ProviderError)
