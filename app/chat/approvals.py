@@ -157,7 +157,7 @@ def closed(message: UIMessage, changes: Sequence[Change]) -> UIMessage:
         if record.tool_call_id in shown and record.runs == "client":
             events.append(ToolOutputError(record.tool_call_id, SUPERSEDED, record.dynamic))
         elif record.tool_call_id in shown:
-            events.append(ToolOutputDenied(record.tool_call_id))
+            events.append(ToolOutputDenied(record.tool_call_id, record.dynamic))
     return fold(message, events) or message
 
 
@@ -332,6 +332,6 @@ def _outcome(record: ToolRecord) -> Iterator[StreamEvent]:
         case "failed":
             yield ToolOutputError(record.tool_call_id, record.error_text or "", record.dynamic)
         case "denied":
-            yield ToolOutputDenied(record.tool_call_id)
+            yield ToolOutputDenied(record.tool_call_id, record.dynamic)
         case _:
             pass

@@ -235,6 +235,7 @@ class ToolApprovalResponse:
 @dataclass(frozen=True, slots=True)
 class ToolOutputDenied:
     tool_call_id: str
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

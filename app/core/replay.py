@@ -87,6 +87,6 @@ def _tool_events(part: ToolPart) -> Iterator[StreamEvent]:
         case "output-available":
             yield ToolOutputAvailable(part.tool_call_id, part.output, dynamic, executed)
         case "output-denied":
-            yield ToolOutputDenied(part.tool_call_id)
+            yield ToolOutputDenied(part.tool_call_id, dynamic)
         case _:
             yield ToolOutputError(part.tool_call_id, part.error_text or "", dynamic, executed)

@@ -140,6 +140,8 @@ class AnthropicAnswer:
         self._usage.update({name: figure for name, figure in (usage or {}).items() if figure is not None})
 
     def _start(self, index: Any, start: dict[str, Any], out: list[ModelEvent]) -> None:
+        if (unfinished := self._open.pop(index, None)) is not None:  # the stream begins again
+            self._stop(unfinished, out, cut=True)
         self._end_text(out)
         kind = start["type"]
         block = self._open[index] = _Block(index, kind, start)
@@ -195,7 +197,7 @@ class AnthropicAnswer:
         block.citations.append(citation)
         self._sources.cited(citation, out)
 
-    def _stop(self, block: _Block, out: list[ModelEvent]) -> None:
+    def _stop(self, block: _Block, out: list[ModelEvent], *, cut: bool = False) -> None:
         if block.kind == "text":
             self._end_text(out)
             self._said = block
@@ -205,7 +207,7 @@ class AnthropicAnswer:
         elif block.kind == "redacted_thinking":
             out.append(ReasoningEnd(block.id, {"anthropic": {"redactedData": block.start["data"]}}))
         elif block.kind in _CALLS:
-            self._call(block, out)
+            self._call(block, out, cut=cut)
 
     def _end_text(self, out: list[ModelEvent]) -> None:
         block, self._said = self._said, None
@@ -213,11 +215,13 @@ class AnthropicAnswer:
             metadata = {"anthropic": {"citations": block.citations}} if block.citations else None
             out.append(TextEnd(block.id, metadata))
 
-    def _call(self, block: _Block, out: list[ModelEvent]) -> None:
-        """A whole call: its input came in pieces, or with the start."""
+    def _call(self, block: _Block, out: list[ModelEvent], *, cut: bool) -> None:
+        """A call at its end: its input came in pieces, or with the start. One that was `cut` off must not run."""
         start = block.start
         call: ModelEvent
-        if block.pieces or not start.get("input"):
+        if cut:
+            call = ToolInputError(start["id"], tool_name(start), "".join(block.pieces), "The call was cut off.")
+        elif block.pieces or not start.get("input"):
             (call,) = finished_call(start["id"], tool_name(start), "".join(block.pieces))
         else:
             call = ToolInputAvailable(start["id"], tool_name(start), start["input"])

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Protocol
 
 from app.core.errors import ProviderError
@@ -221,12 +222,11 @@ class _Reader:
         return events
 
     def _drop_unsound(self, events: list[ModelEvent]) -> None:
-        for index, event in enumerate(events):
-            if not is_sound(event):
-                del events[index:]
-                self._ended = False
-                self._failure = self._failures.unreadable("an event that is not the format's")
-                return
+        sound = list(takewhile(is_sound, events))
+        if len(sound) < len(events):
+            events[:] = sound
+            self._ended = False
+            self._failure = self._failures.unreadable("an event that is not the format's")
 
     def _decode(self, data: bytes, events: list[ModelEvent]) -> None:
         if data:

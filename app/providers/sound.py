@@ -23,8 +23,6 @@ from app.core.events import (
 )
 
 _TEXTS: Mapping[type, Sequence[str]] = {
-    TextDelta: ("delta",),
-    ReasoningDelta: ("delta",),
     ToolInputDelta: ("delta",),
     ToolInputStart: ("tool_call_id", "tool_name"),
     ToolInputAvailable: ("tool_call_id", "tool_name"),
@@ -46,6 +44,8 @@ _FIGURES = ("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tok
 
 
 def is_sound(event: ModelEvent) -> bool:
+    if type(event) is TextDelta or type(event) is ReasoningDelta:  # nearly all there are: looked at first
+        return type(event.delta) is str
     kind = type(event)
     for name in _TEXTS.get(kind, ()):
         value = getattr(event, name)

@@ -89,9 +89,10 @@ class AiSdkEncoder:
                 return []
             case ToolApprovalResponse():
                 return []  # the client that gave it knows
-            case ToolApprovalRequest() | ToolOutputDenied() if self._version < _KNOWS_APPROVAL:
-                denied = isinstance(event, ToolOutputDenied)
-                return [_fields(ToolOutputError(event.tool_call_id, _DENIED))] if denied else []
+            case ToolApprovalRequest() if self._version < _KNOWS_APPROVAL:
+                return []  # the run has asked by a call of `confirm`
+            case ToolOutputDenied() if self._version < _KNOWS_APPROVAL:
+                return [_fields(ToolOutputError(event.tool_call_id, _DENIED, event.dynamic))]
             case MessageFinish() if not self._finish_reason:
                 return [{"type": "finish", "messageMetadata": event.metadata}]
             case _:

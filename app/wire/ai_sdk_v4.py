@@ -32,6 +32,7 @@ from app.core.messages import FilePart, ReasoningPart, SourceUrlPart, StepStartP
 from app.wire.json import dump_json
 
 _TOOL_STATES = {"partial-call": "input-streaming", "call": "input-available", "result": "output-available"}
+_DENIED = "The user did not allow this call."
 
 
 def from_v4(item: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _invocation(part: ToolPart) -> dict[str, Any]:
     if part.state == "output-available":
         return {"state": "result", **call, "result": part.output}
     if part.state in ("output-error", "output-denied"):
-        return {"state": "result", **call, "result": {"error": part.error_text or "The user did not allow this call."}}
+        return {"state": "result", **call, "result": {"error": part.error_text or _DENIED}}
     return {"state": "partial-call" if part.state == "input-streaming" else "call", **call}
 
 
@@ -172,10 +173,6 @@ class DataStreamEncoder:
             case ToolInputAvailable(call_id, name, value):
                 args = value if isinstance(value, dict) else {"input": value}
                 return _part("9", {"toolCallId": call_id, "toolName": name, "args": args})
-            case ToolInputError(call_id, name, value, text):
-                args = value if isinstance(value, dict) else {"input": value}
-                call = _part("9", {"toolCallId": call_id, "toolName": name, "args": args})
-                return call + _part("a", {"toolCallId": call_id, "result": {"error": text}})
             case ToolOutputAvailable(call_id, output):
                 return b"" if event.preliminary else _part("a", {"toolCallId": call_id, "result": output})
             case ToolInputError(call_id, name, value, text):
@@ -184,9 +181,7 @@ class DataStreamEncoder:
             case ToolOutputError(call_id, text):
                 return _part("a", {"toolCallId": call_id, "result": {"error": text}})
             case ToolOutputDenied(call_id):
-                return self._line(ToolOutputError(call_id, "The user did not allow this call."))
-            case ToolOutputDenied(call_id):
-                return _part("a", {"toolCallId": call_id, "result": {"error": "The user did not allow this call."}})
+                return self._line(ToolOutputError(call_id, _DENIED))
             case GeneratedFile(media_type, url):
                 return _file_part(media_type, url)
             case Status(code, text, seconds):

@@ -88,27 +88,26 @@ def test_what_an_answer_said_is_said_again_in_the_same_words(stream, everywhere,
     assert [place for place, (row, then) in enumerate(pairwise(rows)) if then[: len(row)] != row] == []
 
 
-def test_a_search_beside_a_call_of_ours_waits_for_it_and_is_answered_after_it(upstream, palaver, ran):
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_01", "name": "web_search", "input": {"query": "rain"}}
+PAGE = {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "ZW4="}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01", "content": [PAGE]}
+
+
+@pytest.mark.parametrize("tool", ["rain", "launch"])
+def test_a_search_beside_a_call_of_ours_waits_for_it_and_is_answered_after_it(tool, upstream, palaver, ran):
     """Anthropic runs its own tool with the next request, which must hold the call as it came and only results behind
-    it; what was found begins the next answer, and so it goes back.
+    it; what was found begins the next answer, and so it goes back. `launch` waits for the user's yes.
     """
     service = SERVICES["anthropic"]
-    search = {"type": "server_tool_use", "id": "srvtoolu_01", "name": "web_search", "input": {"query": "rain"}}
-    found = {
-        "type": "web_search_tool_result",
-        "tool_use_id": "srvtoolu_01",
-        "content": [
-            {"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "ZW4="}
-        ],
-    }
-    asked = calling(1, "rain", thought="Both.")
+    asked = calling(1, tool, thought="Both.")
     thought, call = (block for _, block in service.dialect.sent_back(asked, [""])[:2])
-    first = anthropic.whole([thought, search, call], "tool_use")
     text = {"type": "text", "text": "It rains."}
-    upstream.reply(first, anthropic.whole([found, text], "end_turn"))
+    upstream.reply(anthropic.whole([thought, SEARCH, call], "tool_use"), anthropic.whole([FOUND, text], "end_turn"))
     with palaver(service.preset(upstream)) as client:
         tab = UseChat(client, "b1", "anthropic")
         tab.send("How is it?")
+        if tool == "launch":
+            tab.answer_approvals(True)
         (searched,) = [part for part in tab.calls if part["type"] == "tool-web_search"]
         assert searched["state"] == "output-available"
         assert searched["output"][0]["url"] == "https://a.example"
@@ -118,6 +117,6 @@ def test_a_search_beside_a_call_of_ours_waits_for_it_and_is_answered_after_it(up
     for request in upstream.requests:
         service.check(request.json)
     rows = [service.dialect.prompt(request.json) for request in upstream.requests]
-    assert ran() == ["rain Tromsø"]
-    assert rows[1][-4:-1] == [("assistant", thought), ("assistant", search), ("assistant", call)]
-    assert rows[2] == [*rows[1], ("assistant", found), ("assistant", text), service.dialect.question("Thanks.")]
+    assert ran() == [f"{tool} Tromsø"]
+    assert rows[1][-4:-1] == [("assistant", thought), ("assistant", SEARCH), ("assistant", call)]
+    assert rows[2] == [*rows[1], ("assistant", FOUND), ("assistant", text), service.dialect.question("Thanks.")]

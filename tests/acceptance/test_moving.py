@@ -15,7 +15,7 @@ RAIN = {"city": "Tromsø", "mm": 7.5}
 WIND = "Tromsø: 9 m/s"
 REAL = """
 [presets.llamacpp]
-provider = "llamacpp"
+provider = "{provider}"
 base_url = "{base_url}"
 model = "any"
 max_tokens = 12
@@ -46,7 +46,7 @@ def scripted(service, number):
 )
 def test_every_service_takes_the_conversation_and_has_back_what_it_signed(route, llama, upstream, palaver, ran):
     others = [SERVICES[name] for name in set(route) - {"llamacpp"}]
-    presets = REAL.format(base_url=llama) + "".join(service.preset(upstream) for service in others)
+    presets = REAL.format(provider="llamacpp", base_url=llama) + "".join(service.preset(upstream) for service in others)
     rows = {}
     with palaver(presets) as client:
         chat = UseChat(client, "b1", route[0])
@@ -73,8 +73,13 @@ def test_every_service_takes_the_conversation_and_has_back_what_it_signed(route,
     assert len(ran()) >= 2 * (len(route) - 1)
 
 
-def test_a_real_server_ends_a_turn_with_tools_well_and_takes_its_own_history(llama, palaver):
-    with palaver(REAL.format(base_url=llama)) as client:
+REAL_FORMATS = pytest.mark.parametrize("provider", ["llamacpp", "openai-responses", "anthropic"])
+"""The formats that llama.cpp speaks."""
+
+
+@REAL_FORMATS
+def test_a_real_server_ends_a_turn_with_tools_well_and_takes_its_own_history(provider, llama, palaver):
+    with palaver(REAL.format(provider=provider, base_url=llama)) as client:
         chat = UseChat(client, "b1", "llamacpp")
         for turn in range(4):
             chat.send(f"How is the weather, for the {turn}th time?")
@@ -86,15 +91,17 @@ def test_a_real_server_ends_a_turn_with_tools_well_and_takes_its_own_history(lla
     assert [message["parts"] for message in stored] == [message["parts"] for message in chat.messages]
 
 
-def test_a_real_server_goes_on_after_calls_of_another(llama, upstream, palaver, ran):
+@REAL_FORMATS
+def test_a_real_server_goes_on_after_calls_of_another(provider, llama, upstream, palaver):
     service = SERVICES["openai-chat"]
     upstream.reply(*map(service.dialect.frames, scripted(service, 1)))
-    with palaver(REAL.format(base_url=llama) + service.preset(upstream)) as client:
+    with palaver(REAL.format(provider=provider, base_url=llama) + service.preset(upstream)) as client:
         chat = UseChat(client, "b1", "openai-chat")
         chat.send("How is it in Tromsø?")
         chat.preset = "llamacpp"
         chat.send("And what do you say?")
         assert chat.last["metadata"]["model"] == "any"
+        assert chat.last["metadata"]["finishReason"] in ("stop", "length", "tool-calls")
         assert "repairs" not in chat.last["metadata"]
 
 

@@ -145,3 +145,22 @@ def test_a_loop_that_ends_at_its_limit_can_be_gone_on_with(service, upstream, pa
         service.check(request.json)
     assert_prefixes(rows)
     assert len(ran()) == 3
+
+
+def test_an_app_of_sdk_4_sends_its_history_without_ids(service, model, upstream, palaver):
+    with palaver(service.preset(upstream)) as client:
+        for turn in range(5):
+            loaded = client.get("/api/ai/conversations/b1", params={"sdk": "4"})
+            said = loaded.json()["messages"] if turn else []
+            history = [{key: message[key] for key in ("role", "content", "parts")} for message in said]
+            text = f"Question {turn}"
+            question = {"role": "user", "content": text, "parts": [{"type": "text", "text": text}]}
+            answer = client.post(
+                "/api/ai/chat/b1", params={"preset": service.provider}, json={"messages": [*history, question]}
+            )
+            assert answer.headers["x-vercel-ai-data-stream"] == "v1"
+            assert '\nd:{"finishReason":"stop"' in answer.text
+        stored = client.get("/api/ai/conversations/b1").json()["messages"]
+    assert len(stored) == 10
+    assert len(model.rows) == 10
+    assert_prefixes(model.rows)
