@@ -16,7 +16,7 @@ from app.chat.answer import Answer
 from app.chat.open_parts import OpenParts
 from app.chat.run import Clock, Turn, run
 from app.core.errors import RunInProgress, ShuttingDown
-from app.core.events import Abort, MessageFinish, MessageStart, StreamError, StreamEvent
+from app.core.events import Abort, MessageFinish, MessageStart, Status, StreamError, StreamEvent
 from app.core.messages import UIMessage
 from app.core.ports import AnswerStatus, ConversationStore, StreamLog
 from app.core.replay import to_events
@@ -150,13 +150,18 @@ class LiveRuns:
                 yield events
 
     async def replay(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        """The whole message, from its start: for a client that attaches and has nothing of it."""
+        """The whole message, from its start: for a client that attaches and has nothing of it. What was waited for
+        before is over.
+        """
         earlier = to_events(current.base) if current.base is not None else []
+        is_first = True
         async with aclosing(self.read(current)) as batches:
-            async for events in batches:
-                if earlier and isinstance(events[0], MessageStart):
+            async for batch in batches:
+                events = [event for event in batch if not (is_first and isinstance(event, Status))]
+                is_first = False
+                if earlier and events and isinstance(events[0], MessageStart):
                     yield [events[0], *earlier, *events[1:]]
-                else:
+                elif events:
                     yield events
 
     async def stop(self, block_id: str) -> bool:

@@ -170,6 +170,7 @@ class Draft:
             part.pop("output", None)
         else:
             part.update(state="output-available", output=event.output)
+            part.pop("errorText", None)
             if event.preliminary:
                 part["preliminary"] = True
         if event.provider_metadata is not None:

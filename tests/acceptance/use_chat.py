@@ -117,6 +117,8 @@ class Reducer:
             part.update(state="approval-requested", approval={"id": chunk["approvalId"]})
         else:
             part["state"] = _TOOL_STATES[kind]
+            part.pop("output", None)
+            part.pop("errorText", None)
             part.update({key: chunk[key] for key in ("output", "errorText") if key in chunk})
 
     def _begin(self, chunk: Mapping[str, Any]) -> Part:

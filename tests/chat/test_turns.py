@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from app.core.errors import InvalidRequest, RunInProgress, ShuttingDown, UnknownPreset, UnsupportedContent
-from app.core.events import Abort, MessageFinish, MessageStart, StreamError, TextDelta, TextStart
+from app.core.events import Abort, MessageFinish, MessageStart, Status, StepStart, StreamError, TextDelta, TextStart
 from app.core.fold import fold
 from app.core.messages import parse_messages
 from app.core.model import Text, TurnRequest
@@ -453,3 +453,13 @@ async def test_a_regeneration_that_fails_at_once_leaves_the_old_answer_in_view(h
     assert await stored(house) == [("u1", "hi"), (first.message_id, "old")]
     await house.events(run := await house.turns(ScriptedProvider(*saying("new"))).begin("b", again))
     assert await stored(house) == [("u1", "hi"), (run.message_id, "new")]
+
+
+async def test_a_wait_is_told_while_it_lasts_and_is_no_part_of_what_is_told_again(house):
+    waiting = [Status("retrying", "The service is busy; trying again in 3 s.", 3.0)]
+    run = await house.turns(ScriptedProvider(waiting, *saying("there"))).begin("b", ask("hi"))
+    live = await house.events(run)
+    assert [type(event) for event in live[:3]] == [MessageStart, Status, StepStart]
+    replayed = [event for batch in [batch async for batch in house.runs.replay(run)] for event in batch]
+    assert not any(isinstance(event, Status) for event in replayed)
+    assert fold(None, replayed) == fold(None, live)
