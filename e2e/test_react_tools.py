@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from e2e.react_chat import ReactChat, every_sdk, with_sdk
 from tests.server_process import ServerProcess
-from tests.upstream import Gate, Reply, Upstream
+from tests.upstream import Gate, Reply, Upstream, anthropic_answer, fixture
 
 KNOW_APPROVALS = (6, 7)
 
@@ -118,6 +118,16 @@ def test_a_tool_whose_name_no_app_knows_is_dynamic(chat: ReactChat) -> None:
     expect_call(chat, "demo__add", "output-available")
     expect(chat.calls("demo__add")).to_have_attribute("data-dynamic", "false" if chat.sdk == 4 else "true")
     expect(answer.locator("p")).to_contain_text("5")
+    expect_end(chat, posts=1)
+
+
+@every_sdk
+def test_a_tool_that_the_service_runs_itself_is_no_reason_to_go_on(chat: ReactChat, upstream: Upstream) -> None:
+    upstream.reply(Reply(fixture("anthropic/web_search.jsonl")))
+    upstream.reply(Reply(anthropic_answer("goodbye")))
+    open_with_tools(chat, "fake-anthropic")
+    chat.ask("Search the web")
+    expect_call(chat, "web_search", "output-available")
     expect_end(chat, posts=1)
 
 

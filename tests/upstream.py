@@ -103,7 +103,8 @@ class Request:
 
     @property
     def key(self) -> str | None:
-        return self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ") or None
+        named = self.headers.get("x-api-key") or self.headers.get("x-goog-api-key")
+        return named or self.headers.get("authorization", "").removeprefix("Bearer ") or None
 
 
 class Upstream:
@@ -197,7 +198,8 @@ class Upstream:
             error = {"type": "authentication_error", "code": "invalid_api_key", "message": message}
             return json_reply(401, {"type": "error", "error": error})
         if request.method == "GET":
-            return self._models if request.path.endswith("/models") else json_reply(404, {})
+            is_list = request.path.partition("?")[0].endswith("/models")
+            return self._models if is_list else json_reply(404, {})
         if self._replies:
             return self._replies.popleft()
         if self.otherwise is not None:

@@ -19,6 +19,11 @@ GRACE_SECONDS = 1.0
 """For a tool that is told to stop; then it is left alone."""
 MAX_PRELIMINARY = 1_000_000
 """Characters of preliminary outputs of one call that are shown; after that only the last output is."""
+MOST_SOURCES = 20
+"""Of one output; so many files, too."""
+
+_CHUNK = 100
+"""Characters that it takes to show nothing."""
 
 CANCELLED = "The call was cancelled before it had a result."
 FAILED = "The tool failed."
@@ -61,19 +66,22 @@ async def _run(record: ToolRecord, tool: Tool, book: CallBook, files: MadeFiles,
     """One call, to its end."""
     try:
         output = await _within(tool, record, book.block_id, tell)
-        made: list[StreamEvent] = [*await files.keep_output(output.files)]
+        made = [*await files.keep_output(output.files[:MOST_SOURCES]), *_sources(record, output)]
     except ToolFailure as failure:
         await _fail(record, str(failure) or FAILED, book, tell)
     except Exception:
         log.exception("tool failed", extra={"tool": record.tool_name, "block_id": book.block_id})
         await _fail(record, FAILED, book, tell)
     else:
-        made += [
-            SourceUrl(f"{record.tool_call_id}-{number}", source.url, source.title)
-            for number, source in enumerate(output.sources)
-        ]
         await book.settle([record.settled("done", output=output.value)])
         tell([ToolOutputAvailable(record.tool_call_id, output.value, record.dynamic), *made])
+
+
+def _sources(record: ToolRecord, output: ToolOutput) -> list[StreamEvent]:
+    return [
+        SourceUrl(f"{record.tool_call_id}-{number}", str(plain(source.url)), plain(source.title))
+        for number, source in enumerate(output.sources[:MOST_SOURCES])
+    ]
 
 
 async def _fail(record: ToolRecord, text: str, book: CallBook, tell: Tell) -> None:
@@ -84,7 +92,7 @@ async def _fail(record: ToolRecord, text: str, book: CallBook, tell: Tell) -> No
 
 async def _within(tool: Tool, record: ToolRecord, block_id: str, tell: Tell) -> ToolOutput:
     """The output, if it comes in time. A tool that does not stop when it is told to is not waited for."""
-    call = asyncio.create_task(_call(tool, record, block_id, tell))
+    call = asyncio.create_task(_guarded(tool, record, block_id, tell))
     try:
         await asyncio.wait([call], timeout=tool.timeout)
         if not call.done():
@@ -97,6 +105,16 @@ async def _within(tool: Tool, record: ToolRecord, block_id: str, tell: Tell) -> 
         await _end([call])
 
 
+async def _guarded(tool: Tool, record: ToolRecord, block_id: str, tell: Tell) -> ToolOutput:
+    """Whatever a tool raises is a failure of that call: `SystemExit` and its like would end the server."""
+    try:
+        return await _call(tool, record, block_id, tell)
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        raise RuntimeError(type(error).__name__) from error
+
+
 async def _call(tool: Tool, record: ToolRecord, block_id: str, tell: Tell) -> ToolOutput:
     assert tool.execute is not None, "a client's tool is not run here"
     made = tool.execute(record.input, ToolContext(block_id, record.tool_call_id))
@@ -106,9 +124,10 @@ async def _call(tool: Tool, record: ToolRecord, block_id: str, tell: Tell) -> To
     shown = 0
     async for item in made:
         last = _output(item)
-        shown += len(str(last.value))
+        shown += len(str(last.value)) + _CHUNK
         if shown <= MAX_PRELIMINARY:
             tell([ToolOutputAvailable(record.tool_call_id, last.value, record.dynamic, preliminary=True)])
+        await asyncio.sleep(0)  # a generator that waits for nothing would stop everybody
     if last is None:
         raise ToolFailure("The tool gave back nothing.")
     return last

@@ -39,7 +39,8 @@ class MadeFiles:
             if len(file.content) > MAX_FILE_BYTES:
                 self.problems.append(TOO_BIG)
             else:
-                kept.append(GeneratedFile(media_type_of(file.content), await self._keep(file.content)))
+                url = await self._keep(file.content)
+                kept.append(GeneratedFile(media_type_of(file.content), url, filename=file.filename))
         return kept
 
     def release(self) -> None:

@@ -118,6 +118,8 @@ class GeneratedFile:
     url: str
     """A `data:` URL as a provider yields it, `/files/<id>` once the run has stored it."""
     provider_metadata: ProviderMetadata | None = None
+    filename: str | None = None
+    """For the stored message: no release of the AI SDK takes it in the stream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,13 +69,16 @@ class Draft:
     def __init__(self, message: UIMessage | None) -> None:
         self._wire: dict[str, Any] | None = message.to_wire() if message is not None else None
         self._open: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        self._tool_input: dict[str, list[str]] = {}
+        self._tool_input: dict[str, tuple[dict[str, Any], list[str]]] = {}
 
     def message(self) -> UIMessage | None:
         if self._wire is None:
             return None
         for part, pieces in self._open.values():
             part["text"] = "".join(pieces)
+        for part, pieces in self._tool_input.values():
+            if pieces:
+                part["rawInput"] = "".join(pieces)
         return UIMessage.model_validate(self._wire)
 
     def apply(self, event: StreamEvent) -> None:
@@ -137,8 +140,7 @@ class Draft:
 
     def _apply_tool_input(self, event: ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError) -> None:
         if isinstance(event, ToolInputDelta):
-            self._tool_input[event.tool_call_id].append(event.delta)
-            self._tool_part(event.tool_call_id)["rawInput"] = "".join(self._tool_input[event.tool_call_id])
+            self._tool_input[event.tool_call_id][1].append(event.delta)
             return
         part = self._find_tool_part(event.tool_call_id)
         if part is None:
@@ -150,10 +152,11 @@ class Draft:
         if event.provider_executed:
             part["providerExecuted"] = True
         if isinstance(event, ToolInputStart):
-            self._tool_input[event.tool_call_id] = []
+            self._tool_input[event.tool_call_id] = (part, [])
             part["state"] = "input-streaming"
             return
         part.pop("rawInput", None)
+        self._tool_input.pop(event.tool_call_id, None)
         if isinstance(event, ToolInputError):
             part.update(state="output-error", errorText=event.error_text)
             part["input" if isinstance(event.input, Mapping) else "rawInput"] = event.input
@@ -208,6 +211,7 @@ def _whole_part(event: SourceUrl | SourceDocument | GeneratedFile) -> dict[str, 
         case GeneratedFile():
             metadata = event.provider_metadata
             part = {"type": "file", "mediaType": event.media_type, "url": event.url, "providerMetadata": metadata}
+            part["filename"] = event.filename
         case _:
             assert_never(event)
     return {key: value for key, value in part.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -52,6 +53,11 @@ class ToolResult:
     is_error: bool = False
     provider_executed: bool = False
     provider_metadata: ProviderMetadata | None = None
+
+    @property
+    def text(self) -> str:
+        """The output for services that take nothing but words: a text as it is, anything else as JSON."""
+        return self.output if isinstance(self.output, str) else json.dumps(self.output, ensure_ascii=False)
 
 
 Content: TypeAlias = Text | Media | Reasoning | ToolCall | ToolResult

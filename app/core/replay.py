@@ -62,7 +62,7 @@ def to_events(message: UIMessage) -> list[StreamEvent]:
             case SourceDocumentPart():
                 events.append(SourceDocument(part.source_id, part.media_type, part.title, part.filename))
             case FilePart():
-                events.append(GeneratedFile(part.media_type, part.url, part.provider_metadata))
+                events.append(GeneratedFile(part.media_type, part.url, part.provider_metadata, part.filename))
             case ToolPart():
                 events += _tool_events(part)
             case _:

@@ -6,6 +6,7 @@ which arguments, what the user answered and what came of it stands in the `ToolR
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -16,13 +17,15 @@ from app.core.messages import ProviderMetadata
 Policy: TypeAlias = Literal["auto", "ask", "off"]
 """Run it, ask the user first, or do not offer it."""
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
     """What the model is told of a tool."""
 
     name: str
-    """`[A-Za-z0-9_-]{1,64}`: what every service takes."""
+    """One that `is_tool_name`."""
     description: str
     input_schema: Mapping[str, Any]
     """A JSON schema of type object."""
@@ -118,6 +121,11 @@ class ToolOverview:
     tools: tuple[ListedTool, ...]
     problems: tuple[str, ...]
     servers: tuple[McpStatus, ...]
+
+
+def is_tool_name(name: str) -> bool:
+    """Whether every service takes it as the name of a tool."""
+    return _NAME.fullmatch(name) is not None
 
 
 def names_tool(pattern: str, tool_name: str) -> bool:

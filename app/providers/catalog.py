@@ -38,7 +38,9 @@ class Service:
     default_model: str | None = None
     """None: the preset must name one, or the service is asked what it has loaded."""
     local: bool = False
-    """Runs on the user's own machine: probed at start, no key, may take minutes to load a model."""
+    """Runs on the user's own machine: looked for at start, the best first; no key, may take minutes to load a model."""
+    owns_models: str | None = None
+    """What the `owned_by` of its models says, where its port is everybody's, Palaver's own included."""
     key_optional: bool = False
     """Answers without a key too."""
     json_mode: bool = True
@@ -183,6 +185,7 @@ CATALOG: Mapping[str, Service] = {
         "openai_chat",
         "http://127.0.0.1:8080/v1",
         local=True,
+        owns_models="llamacpp",
         dialect=Dialect(efforts=_TEMPLATE_EFFORTS, reasoning_back="with_calls"),
         takes=IMAGE_TYPES | AUDIO_TYPES,
         timeouts=_PATIENT,
@@ -192,6 +195,7 @@ CATALOG: Mapping[str, Service] = {
         "openai_chat",
         "http://127.0.0.1:8000/v1",
         local=True,
+        owns_models="vllm",
         dialect=Dialect(efforts={"off": _TEMPLATE_EFFORTS["off"], **EFFORTS}, reasoning_back="with_calls"),
         takes=IMAGE_TYPES | AUDIO_TYPES,
         timeouts=_PATIENT,

@@ -14,10 +14,6 @@ from app.core.model import Preset
 from app.providers.catalog import CATALOG
 from app.providers.endpoint import Endpoint, endpoint
 
-LOCAL_SERVERS: Mapping[str, str | None] = {"ollama": None, "lmstudio": None, "llamacpp": "llamacpp", "vllm": "vllm"}
-"""The rows to look for, best first, and what their models' `owned_by` must say: 8080 and 8000 are everybody's ports,
-Palaver's own among them."""
-
 LOCAL_SECONDS = 0.25
 _CHECK_SECONDS = 5.0
 _LONGEST_LIST = 1_000_000
@@ -44,15 +40,16 @@ class Check:
 async def find_local_server(
     *, exclude_port: int | None = None, base_urls: Mapping[str, str] | None = None
 ) -> LocalServer | None:
-    """The first of LOCAL_SERVERS that has a model to talk to; all are asked at once.
+    """The catalog's first local service that has a model to talk to; all are asked at once.
 
     Args:
         exclude_port: Palaver's own.
         base_urls: addresses by row, other than the catalog's.
     """
-    addresses = {name: CATALOG[name].base_url for name in LOCAL_SERVERS} | dict(base_urls or {})
-    asked = [name for name in LOCAL_SERVERS if urlsplit(addresses[name]).port != exclude_port]
-    answers = await asyncio.gather(*(_loaded_model(addresses[name], LOCAL_SERVERS[name]) for name in asked))
+    local = {name: service for name, service in CATALOG.items() if service.local}
+    addresses = {name: service.base_url for name, service in local.items()} | dict(base_urls or {})
+    asked = [name for name in local if urlsplit(addresses[name]).port != exclude_port]
+    answers = await asyncio.gather(*(_loaded_model(addresses[name], local[name].owns_models) for name in asked))
     found = (LocalServer(name, addresses[name], model) for name, model in zip(asked, answers, strict=True) if model)
     return next(found, None)
 
@@ -62,6 +59,8 @@ async def check(preset: Preset, environ: Mapping[str, str]) -> Check:
     service = CATALOG[preset.provider]
     if service.adapter == "echo":
         return Check(True, "Echo needs nothing.")
+    if service.adapter == "wave_cloud":
+        return Check(True, f"{service.title} has no list of models: only a question would show whether it answers.")
     try:
         found = endpoint(preset, environ)
     except NotConfigured as error:
@@ -101,18 +100,24 @@ def _judge(preset: Preset, found: Endpoint, status: int, body: bytes) -> Check:
 
 
 def _models_url(found: Endpoint) -> str:
-    if found.service.adapter == "anthropic":
-        return found.base_url.removesuffix("/v1") + "/v1/models"
-    return found.base_url + "/models"
+    match found.service.adapter:
+        case "anthropic":
+            return found.base_url.removesuffix("/v1") + "/v1/models"
+        case "google":
+            return found.base_url + "/models?pageSize=1000"
+        case _:
+            return found.base_url + "/models"
 
 
 def _headers(found: Endpoint) -> dict[str, str]:
-    headers = dict(found.headers)
-    if found.key:
-        headers.setdefault("Authorization", f"Bearer {found.key}")
+    headers: dict[str, str] = {}
     if found.service.adapter == "anthropic":
-        headers.setdefault("anthropic-version", "2026-10-21")
-    return headers
+        headers["anthropic-version"] = "2026-10-21"
+    if found.key and found.service.adapter == "google":
+        headers["x-goog-api-key"] = found.key
+    elif found.key:
+        headers["Authorization"] = f"Bearer {found.key}"
+    return headers | dict(found.headers)
 
 
 async def _loaded_model(base_url: str, owner: str | None) -> str | None:
@@ -160,11 +165,14 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def _models(body: bytes) -> dict[str, Any]:
-    """Name → `owned_by` of the models in an answer of `GET /models`; empty where it is something else."""
+    """Name → `owned_by` of the models in an answer of `GET /models`; empty where it is something else. Google's own
+    list is `{"models": [{"name": "models/gemini-…"}]}`.
+    """
     try:
         listed = json.loads(body)
     except ValueError:
         return {}
-    items = listed.get("data") if isinstance(listed, dict) else None
+    items = listed.get("data", listed.get("models")) if isinstance(listed, dict) else None
     models = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return {item["id"]: item.get("owned_by") for item in models if isinstance(item.get("id"), str)}
+    named = ((item.get("id", item.get("name")), item.get("owned_by")) for item in models)
+    return {name.removeprefix("models/"): owned_by for name, owned_by in named if isinstance(name, str)}

@@ -10,7 +10,7 @@ from app.core.model import Preset
 from app.core.ports import Provider
 from app.providers.breaker import Breaker
 from app.providers.catalog import CATALOG
-from app.providers.echo import Echo
+from app.providers.echo.provider import Echo
 from app.providers.endpoint import Endpoint, endpoint
 from app.providers.exchange import Adapter, Exchange
 from app.providers.failures import Failures
@@ -74,19 +74,19 @@ class _Connection:
 def _new_adapter(found: Endpoint, unmapped: Unmapped) -> Adapter:
     match found.service.adapter:
         case "anthropic":
-            from app.providers.anthropic import AnthropicAdapter
+            from app.providers.anthropic.adapter import AnthropicAdapter
 
             return AnthropicAdapter(found, unmapped)
         case "openai_chat":
-            from app.providers.openai_chat import OpenAIChatAdapter
+            from app.providers.openai_chat.adapter import OpenAIChatAdapter
 
             return OpenAIChatAdapter(found, unmapped)
         case "openai_responses":
-            from app.providers.openai_responses import OpenAIResponsesAdapter
+            from app.providers.openai_responses.adapter import OpenAIResponsesAdapter
 
             return OpenAIResponsesAdapter(found, unmapped)
         case "google":
-            from app.providers.google import GoogleAdapter
+            from app.providers.google.adapter import GoogleAdapter
 
             return GoogleAdapter(found, unmapped)
         case "wave_cloud":

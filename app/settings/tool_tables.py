@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.core.tools import McpServer, Policy, ToolSettings, ToolSpec
+from app.core.tools import McpServer, Policy, ToolSettings, ToolSpec, is_tool_name
 from app.settings.errors import ConfigurationError
 from app.settings.fields import check_keys, is_json, read_address, read_headers, read_seconds, read_table, shown
 
@@ -27,7 +27,6 @@ TOOLS_KEYS = ("modules", "client")
 CLIENT_TOOL_KEYS = ("description", "parameters")
 MCP_KEYS = ("command", "args", "env", "url", "headers", "policy", "timeout")
 
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SERVER_NAME = re.compile(r"(?=.{1,32}$)[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_DESCRIPTION = 10_000
@@ -61,7 +60,7 @@ def _read_modules(value: Any, place: str, folder: Path) -> tuple[str, ...]:
 
 
 def _read_client_tool(key: str, value: Any, prefix: str) -> ToolSpec:
-    if not _TOOL_NAME.fullmatch(key):
+    if not is_tool_name(key):
         raise ConfigurationError(f"{prefix}{shown(key)}: a tool's name has at most 64 letters, digits, _ and -")
     table = read_table(value, prefix + key)
     check_keys(table, CLIENT_TOOL_KEYS, f"{prefix}{key}.")

@@ -11,7 +11,7 @@ import json
 import re
 import typing
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,12 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, Validation
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, core_schema, to_json
 
-from app.core.tools import Execute, Policy, Tool, ToolContext, ToolFailure, ToolOutput, ToolSpec
+from app.core.tools import Execute, Policy, Tool, ToolContext, ToolFailure, ToolOutput, ToolSpec, is_tool_name
 from app.tools.threads import in_thread
 
 Function = Callable[..., Any]
 
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SECTION = re.compile(r"(Args|Arguments|Returns|Yields|Raises|Example|Examples|Note|Notes):")
 _ARGUMENT = re.compile(r"(\*{0,2}\w+)(?: \([^)]*\))?:\s*(.*)")
 
@@ -36,7 +35,7 @@ class NotATool(Exception):
 def tool_from(function: Function, *, policy: Policy = "auto", timeout: float = 60.0) -> Tool:
     """Raises NotATool."""
     name = function.__name__
-    if not _TOOL_NAME.fullmatch(name):
+    if not is_tool_name(name):
         raise NotATool("has a name that no service takes: at most 64 of A-Z, a-z, 0-9 and _")
     if inspect.isgeneratorfunction(function):
         raise NotATool("is a generator; one that shows preliminary outputs must be `async def`")
@@ -148,11 +147,7 @@ def _executing(function: Function, parameters: _Parameters) -> Execute:
 
     async def call(arguments: Mapping[str, Any], context: ToolContext) -> Any:
         given = parameters.read(arguments, context)
-        try:
-            value = await function(**given) if is_async else await in_thread(function, **given)
-        except (SystemExit, KeyboardInterrupt) as error:  # would end the server
-            raise RuntimeError(type(error).__name__) from None
-        return as_output(value)
+        return as_output(await function(**given) if is_async else await in_thread(function, **given))
 
     return call
 
@@ -165,7 +160,10 @@ def as_output(value: Any) -> Any:
     """
     if isinstance(value, ToolOutput):
         return replace(value, value=as_output(value.value))
+    complaint = f"The tool returned a {type(value).__name__} that cannot be written as JSON."
+    if isinstance(value, Iterator):  # it may have no end
+        raise ToolFailure(complaint)
     try:
         return json.loads(to_json(value, inf_nan_mode="strings"))
     except (PydanticSerializationError, ValueError, RecursionError):
-        raise ToolFailure(f"The tool returned a {type(value).__name__} that cannot be written as JSON.") from None
+        raise ToolFailure(complaint) from None

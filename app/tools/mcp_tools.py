@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from app.core.tools import Execute, McpServer, Offered, Tool, ToolContext, ToolOutput, ToolSpec
+from app.core.tools import Execute, McpServer, Offered, Tool, ToolContext, ToolOutput, ToolSpec, is_tool_name
 from app.tools.mcp_results import read_call_result, read_resource_result
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ MAX_DESCRIPTION = 2_000
 MAX_SCHEMA_CHARACTERS = 50_000
 MAX_RESOURCES = 200
 
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESOURCE_SCHEMA = {
     "type": "object",
     "properties": {"uri": {"type": "string", "description": "as `list_resources` shows it"}},
@@ -67,7 +66,7 @@ async def _all_tools(client: Client) -> Sequence[McpTool]:
 def _refused(name: str, found: McpTool) -> str | None:
     from jsonschema import Draft202012Validator, SchemaError
 
-    if not _TOOL_NAME.fullmatch(name):
+    if not is_tool_name(name):
         return "its name is too long"
     if found.input_schema.get("type") != "object" or len(json.dumps(found.input_schema)) > MAX_SCHEMA_CHARACTERS:
         return "its schema is too long or not of type object"

@@ -95,8 +95,8 @@ def load_module(file: Path) -> Module:
             tools.append(tool_from(function, policy=policies.pop(function.__name__, "auto")))
         except NotATool as error:
             line = function.__code__.co_firstlineno
-            problems.append(f"{file.name}, line {line}: {_shown(function.__name__)} {error}.")
-    problems += [f"{file.name}: TOOL_POLICY names {_shown(key)}, which is no tool of this file." for key in policies]
+            problems.append(f"{file.name}, line {line}: {shown(function.__name__)} {error}.")
+    problems += [f"{file.name}: TOOL_POLICY names {shown(key)}, which is no tool of this file." for key in policies]
     return Module(file.name, tuple(tools), tuple(problems))
 
 
@@ -118,9 +118,7 @@ def _policies(module: ModuleType, names: Sequence[str]) -> tuple[dict[str, Polic
             f"{name}: TOOL_POLICY must be a dict of function names and auto, ask or off."
         ]
     wrong = [key for key, policy in said.items() if policy not in _POLICIES]
-    problems = [
-        f"{name}: TOOL_POLICY of {_shown(key)} must be auto, ask or off; until then it is ask." for key in wrong
-    ]
+    problems = [f"{name}: TOOL_POLICY of {shown(key)} must be auto, ask or off; until then it is ask." for key in wrong]
     return {key: "ask" if key in wrong else policy for key, policy in said.items()}, problems
 
 
@@ -141,5 +139,5 @@ def _what(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     return name[:80] if name.isprintable() else ascii(name[:80])

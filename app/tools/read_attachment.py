@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.core.files import file_id_in, media_type_of
+from app.core.files import PDF, TEXT, file_id_in, media_type_of
 from app.core.messages import FilePart
 from app.core.ports import ConversationStore, Files
 from app.core.tools import ToolContext, ToolFailure
@@ -41,9 +41,9 @@ def read_attachment_tool(store: ConversationStore, files: Files) -> Callable[...
         if content is None:
             raise ToolFailure("No such file is attached to this conversation. Call without `file` to see which are.")
         media_type = media_type_of(content)
-        if media_type == "application/pdf":
+        if media_type == PDF:
             return {"file": file, **await in_thread(read_pdf, content, part)}
-        if media_type == "text/plain":
+        if media_type == TEXT:
             return {"file": file, **read_text(content, part)}
         raise ToolFailure("This file is neither a text nor a PDF.")
 

@@ -14,7 +14,7 @@ from app.core.tools import ListedTool, Offered, Tool, ToolOverview, names_tool
 from app.tools.built_in import built_in_tools
 from app.tools.mcp import McpServers
 from app.tools.mcp_connection import McpConnection
-from app.tools.modules import Modules
+from app.tools.modules import Modules, shown
 from app.tools.public_http import PublicWeb
 
 MCP = "mcp:"
@@ -67,7 +67,7 @@ class ConfiguredTools:
         if any(name in missing or "*" in name for name in here):
             problems += broken
         explained = [name for name in missing if name.startswith(MCP) and problems]
-        problems += [f"There is no tool {_shown(name)}." for name in missing if name not in explained]
+        problems += [f"There is no tool {shown(name)}." for name in missing if name not in explained]
         chosen, double = _once(listed)
         return Offered(tuple(found.tool for found in chosen), (*problems, *double))
 
@@ -124,7 +124,3 @@ def _once(listed: Sequence[ListedTool]) -> tuple[list[ListedTool], list[str]]:
         if (other := first.setdefault(name, found)) is not found:
             problems.append(f"{found.source}: there is a tool {name} already, from {other.source}.")
     return list(first.values()), problems
-
-
-def _shown(name: str) -> str:
-    return name if name.isprintable() else ascii(name)

@@ -41,10 +41,11 @@ from app.core.events import (
 from app.core.messages import ProviderMetadata
 from app.wire import sse
 from app.wire.json import dump_json
+from app.wire.last_step import LastStep
 
 _KNOWS_FINISH_REASON = (5, 0, 92)
 _KNOWS_INPUT_ERROR = _KNOWS_PRELIMINARY = (5, 0, 11)
-_KNOWS_APPROVAL = (6,)
+_KNOWS_APPROVAL = _KNOWS_WHO_RAN_A_TOOL = (6,)
 
 
 class AiSdkEncoder:
@@ -58,8 +59,11 @@ class AiSdkEncoder:
         self._finish_reason = version >= _KNOWS_FINISH_REASON
         self._began_step = False
         """The last event began a step."""
+        self._last_step = LastStep() if version < _KNOWS_WHO_RAN_A_TOOL else None
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
+        if self._last_step is not None:
+            events = [event for told in events for event in self._last_step.pass_on(told)]
         return b"".join(self._chunk(event) for event in events)
 
     def end(self) -> bytes:

@@ -30,6 +30,7 @@ from app.core.events import (
 )
 from app.core.messages import FilePart, ReasoningPart, SourceUrlPart, StepStartPart, TextPart, ToolPart, UIMessage
 from app.wire.json import dump_json
+from app.wire.last_step import LastStep
 
 _TOOL_STATES = {"partial-call": "input-streaming", "call": "input-available", "result": "output-available"}
 _DENIED = "The user did not allow this call."
@@ -139,9 +140,10 @@ class DataStreamEncoder:
 
     def __init__(self) -> None:
         self._message_id = ""
+        self._last_step = LastStep()
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
-        return b"".join(self._line(event) for event in events)
+        return b"".join(self._line(event) for told in events for event in self._last_step.pass_on(told))
 
     def end(self) -> bytes:
         return b""

@@ -196,7 +196,8 @@ class HtmlEncoder:
                 self._write("-sources", "beforeend", self._parts.source("", title))
             case GeneratedFile(media_type, url):
                 self._finish_text()
-                self._write_part(self._parts.file(FilePart(type="file", media_type=media_type, url=url), "Generated image"))
+                file = FilePart(type="file", media_type=media_type, url=url, filename=event.filename)
+                self._write_part(self._parts.file(file))
             case MessageFinish(_, _, metadata):
                 self._learn(metadata)
             case Abort():
@@ -220,6 +221,8 @@ class HtmlEncoder:
             self._partial(f"{element}-state", "outerHTML", self._parts.tool_state(element, card))
             self._partial(f"{element}-output", "innerHTML", self._parts.tool_output(card))
             self._partial(f"{element}-approval", "innerHTML", self._parts.tool_approval(card))
+            if card.picture:
+                self._partial(f"{element}-picture", "innerHTML", self._parts.tool_picture(card))
 
     def _begin(self) -> _OpenPart:
         return _OpenPart(self._next_element(), MarkdownStream(), self._monotonic())

@@ -19,7 +19,7 @@ from app.core.events import (
     ToolOutputError,
 )
 from app.core.messages import ToolPart, UIMessage
-from app.wire.tool_card import ENDED, Condition, ToolCard, as_table, show_input, show_output, tool_card
+from app.wire.tool_card import ENDED, Condition, ToolCard, show_input, shown_output, tool_card
 from app.wire.transcript import show_duration
 
 
@@ -52,9 +52,9 @@ class LiveCards:
                 return self._put(call_id, ToolCard(name, "failed", show_input(value), error=text))
             case ToolOutputAvailable(_, output):
                 condition: Condition = "running" if event.preliminary else "done"
-                self._change(call_id, condition, table=as_table(output), text=show_output(output))
+                self._change(call_id, condition, **shown_output(output))
             case ToolOutputError(_, text):
-                self._change(call_id, "failed", table=None, text="", error=text)
+                self._change(call_id, "failed", **shown_output(None), error=text)
             case ToolOutputDenied():
                 self._change(call_id, "denied", approval_id=None)
             case ToolApprovalRequest(_, approval_id):

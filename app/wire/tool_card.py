@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -57,6 +58,8 @@ class ToolCard:
     table: Table | None = None
     """Of an output that is one; else it stands in `text`."""
     text: str = ""
+    picture: str = ""
+    """A `data:` URL, of an output that is a picture."""
     error: str = ""
     duration: str = ""
 
@@ -74,8 +77,7 @@ def tool_card(part: ToolPart, duration: str = "") -> ToolCard:
         condition=condition,
         input=show_input(part.input if "input" in part.model_fields_set else (part.model_extra or {}).get("rawInput")),
         approval_id=part.approval.id if part.approval is not None and condition == "asking" else None,
-        table=as_table(part.output) if done else None,
-        text=show_output(part.output) if done else "",
+        **(shown_output(part.output) if done else {}),
         error=(part.error_text or "The tool failed.") if condition == "failed" else "",
         duration=duration if condition in ENDED else "",
     )
@@ -99,12 +101,33 @@ def show_input(value: Any) -> str:
     return value if isinstance(value, str) else pretty_json(value)
 
 
+def shown_output(value: Any) -> dict[str, Any]:
+    """The fields of a card that show an output: `picture`, `table` or `text`."""
+    picture, table = as_picture(value), as_table(value)
+    text = "" if picture or table is not None else show_output(value)
+    return {"picture": picture, "table": table, "text": text}
+
+
 def show_output(value: Any) -> str:
-    """An output as text; empty where it is a table or nothing."""
-    if value is None or as_table(value) is not None:
+    """An output as text; empty where it is nothing."""
+    if value is None:
         return ""
     text = value if isinstance(value, str) else pretty_json(value)
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"
+
+
+def as_picture(value: Any) -> str:
+    """A picture that a service made itself comes as `{"result": <base64>}` (AI SDK's `image_generation`)."""
+    if not isinstance(value, dict) or value.keys() != {"result"} or not isinstance(value["result"], str):
+        return ""
+    data = value["result"]
+    media_type = next((kind for start, kind in _PICTURES.items() if data.startswith(start)), None)
+    return f"data:{media_type};base64,{data}" if media_type is not None and _BASE64.fullmatch(data) else ""
+
+
+_PICTURES: Mapping[str, str] = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "UklGR": "image/webp"}
+"""How they begin in base64."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 
 
 def as_table(value: Any) -> Table | None:

@@ -18,7 +18,9 @@ class Called:
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a service counts. `sent` is the whole prompt, cache included; None: this answer has no figures."""
+    """What a service counts. `sent` is the whole prompt, what was `read` from its cache and `written` to it included;
+    `said` includes what was `thought`.
+    """
 
     sent: int = 100
     read: int = 0

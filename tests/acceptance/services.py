@@ -40,8 +40,6 @@ class Service:
     dialect: Dialect
     limit: str
     """Its own word for an answer that was cut off at the limit of tokens."""
-    thinks_back: str | None = None
-    """The key of the metadata that a client gets with its thinking; None where nothing of it goes back."""
     reports_cache: bool = True
     path: str = "/v1"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.said import Tokens
 from tests.acceptance.services import SERVICES, Model
 from tests.acceptance.use_chat import UseChat
-from tests.providers.test_anthropic_cache import CachingService, Prompt
+from tests.providers.anthropic.test_cache import CachingService, Prompt
 
 TURNS = 20
 SYSTEM = "You know all about the weather of the north. " * 360  # some 4,000 tokens

@@ -88,7 +88,13 @@ def test_a_longer_history_begins_as_the_shorter_one_did(history, calls, cut):
         if before.messages:
             grown = after.messages[len(same)]
             assert grown.content[: len(last.content)] == last.content
-            assert grown == last or grown.role == last.role == "user"
+            assert grown == last or grown.role == last.role == "user" or _is_joined(grown, last, after)
+
+
+def _is_joined(grown: ModelMessage, last: ModelMessage, prompt: Prompt) -> bool:
+    """Calls that were never ours stood between the two: nothing that the server said itself is like that."""
+    left_out = {"unknown-call", "unfinished-call"} & {repair.kind for repair in prompt.repairs}
+    return bool(left_out) and grown.role == last.role == "assistant"
 
 
 def _without_the_last_step(history: Sequence[UIMessage]) -> Sequence[UIMessage]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.core.model import ModelRequest
-from app.providers.anthropic import prepared
+from app.providers.anthropic.adapter import prepared_message
 from app.providers.catalog import CATALOG
-from app.providers.google import generation_body
-from app.providers.openai_chat import completion_body
-from app.providers.openai_responses import prepared_response
+from app.providers.google.adapter import prepared_generation
+from app.providers.openai_chat.adapter import prepared_completion
+from app.providers.openai_responses.adapter import prepared_response
 from app.providers.unmapped import Unmapped
 from tests.providers.validators import (
     check_anthropic,
@@ -36,13 +36,13 @@ def body_for(name: str, request: ModelRequest) -> dict[str, Any]:
     service = CATALOG[name]
     match service.adapter:
         case "anthropic":
-            body = prepared(request, Unmapped()).body
+            body = prepared_message(request, Unmapped()).body
         case "openai_chat":
-            body = completion_body(request, name, service).body
+            body = prepared_completion(request, name, service).body
         case "openai_responses":
             body = prepared_response(request, name, service, Unmapped()).body
         case "google":
-            body = generation_body(request, Unmapped()).body
+            body = prepared_generation(request, Unmapped()).body
         case other:
             raise AssertionError(other)
     sent: dict[str, Any] = json.loads(json.dumps(body))

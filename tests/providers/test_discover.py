@@ -108,6 +108,19 @@ async def test_the_doctor_tells_a_model_that_is_not_listed() -> None:
     assert (result.ok, "does not list the model 'c'" in result.sentence) == (True, True)
 
 
+async def test_the_doctor_reads_googles_own_list_of_models() -> None:
+    listed = json_reply(200, {"models": [{"name": "models/gemini-9"}, {"name": "models/gemini-9-lite"}]})
+    with Upstream(key=KEY, models_reply=listed) as upstream:
+        preset = Preset("mine", "google", base_url=upstream.base_url, values=Values(model="gemini-9"))
+        result = await check(preset, {"GEMINI_API_KEY": KEY})
+        assert upstream.requests[0].headers["x-goog-api-key"] == KEY
+    assert (result.ok, "lists 2 models" in result.sentence) == (True, True)
+
+
+async def test_the_doctor_asks_wave_cloud_nothing() -> None:
+    assert (await check(Preset("mine", "wave-cloud"), {})).ok
+
+
 async def test_the_doctor_tells_a_missing_key() -> None:
     result = await check(Preset("mine", "anthropic"), {})
     assert (result.ok, "ANTHROPIC_API_KEY" in result.sentence) == (False, True)

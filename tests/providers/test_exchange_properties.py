@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from app.core.errors import ProviderBroken, ProviderError
 from app.core.events import CallWarning, ModelFinish
 from app.core.model import ModelRequest, Timeouts
-from app.providers.anthropic_answer import AnthropicAnswer
+from app.providers.anthropic.answer import AnthropicAnswer
 from app.providers.breaker import Breaker
 from app.providers.catalog import CATALOG
 from app.providers.dialects import Dialect
 from app.providers.endpoint import Endpoint
-from app.providers.exchange import Answer as Decoder
 from app.providers.exchange import Exchange, Prepared
 from app.providers.failures import Failures
-from app.providers.google_answer import GoogleAnswer
+from app.providers.google.answer import GoogleAnswer
 from app.providers.http import translate
-from app.providers.openai_chat_answer import OpenAIChatAnswer
-from app.providers.openai_responses_answer import OpenAIResponsesAnswer
+from app.providers.openai_chat.answer import OpenAIChatAnswer
+from app.providers.openai_responses.answer import OpenAIResponsesAnswer
+from app.providers.reader import Answer as Decoder
 from app.providers.retry import Retry
 from app.providers.unmapped import Unmapped
 from tests.providers.asking import Answer, ask

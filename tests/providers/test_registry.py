@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import NotConfigured
 from app.core.model import Preset, Timeouts
-from app.providers.echo import Echo
+from app.providers.echo.provider import Echo
 from app.providers.registry import Registry
 from tests.providers.asking import KEY, ask, opened, request
 from tests.upstream import Upstream

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from itertools import count
 from threading import current_thread, main_thread
 from typing import Annotated, Any, Literal
 
@@ -155,11 +156,11 @@ async def test_plain_functions_run_in_a_thread_and_async_ones_do_not() -> None:
 
 
 async def test_a_generator_yields_one_output_after_the_other() -> None:
-    async def count(to: int) -> AsyncIterator[dict[str, int]]:
+    async def count_up(to: int) -> AsyncIterator[dict[str, int]]:
         for number in range(to):
             yield {"reached": number}
 
-    execute = tool_from(count).execute
+    execute = tool_from(count_up).execute
     assert execute is not None
     outputs = [output async for output in execute({"to": 3}, CONTEXT)]  # type: ignore[union-attr]
     assert outputs == [{"reached": 0}, {"reached": 1}, {"reached": 2}]
@@ -185,6 +186,19 @@ async def test_what_comes_back_is_json() -> None:
         await run(no_json)
 
 
+async def test_what_may_have_no_end_is_not_waited_for() -> None:
+    def numbers() -> Iterator[int]:
+        return count()
+
+    def squares() -> ToolOutput:
+        return ToolOutput(number**2 for number in count())
+
+    with pytest.raises(ToolFailure, match=r"^The tool returned a count that cannot be written as JSON\.$"):
+        await run(numbers)
+    with pytest.raises(ToolFailure, match=r"^The tool returned a generator that cannot be written as JSON\.$"):
+        await run(squares)
+
+
 async def test_what_a_function_raises_is_raised_and_nothing_ends_the_server() -> None:
     def refuse() -> None:
         raise ToolFailure("There is no such city.")
@@ -192,17 +206,13 @@ async def test_what_a_function_raises_is_raised_and_nothing_ends_the_server() ->
     def leave() -> None:
         sys.exit(3)
 
-    async def leave_too() -> None:
-        sys.exit(3)
-
     def stop() -> None:
         raise StopIteration
 
     with pytest.raises(ToolFailure, match=r"^There is no such city\.$"):
         await run(refuse)
-    for function in (leave, leave_too):
-        with pytest.raises(RuntimeError, match="SystemExit"):
-            await run(function)
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await run(leave)
     with pytest.raises(RuntimeError, match="StopIteration"):
         await run(stop)
 

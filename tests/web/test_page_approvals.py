@@ -52,7 +52,7 @@ def ask(client: TestClient, text: str = "calculate 1+1") -> str:
 
 
 def policy(client: TestClient) -> Any:
-    return client.get("/api/ai/blocks/chat-1").json().get("ai:toolpolicy")
+    return client.get("/api/ai/blocks/chat-1").json()["metadata"].get("ai:toolpolicy")
 
 
 def mark(client: TestClient) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from app.providers.echo_texts import BREAKING
+from app.providers.echo.texts import BREAKING
 from app.wire.transcript import element_id
 
 STATIC = Path(__file__).parents[2] / "static"

@@ -87,6 +87,9 @@ def test_every_event_is_one_chunk_in_order():
             "providerExecuted": True,
         },
         {"type": "finish-step"},
+        {"type": "start-step"},
+        {"type": "finish-step"},
+        {"type": "message-metadata", "messageMetadata": {}},
         {"type": "finish", "messageMetadata": {"finishReason": "tool-calls"}},
     ]
 
@@ -160,6 +163,20 @@ def test_approvals_are_for_clients_that_know_them():
     ]
     (chunk,) = chunks(AiSdkEncoder((5, 0, 277)).encode(events))
     assert chunk["type"] == "tool-output-error"
+
+
+def test_a_dynamic_call_that_is_denied_says_so_to_clients_that_look_for_it():
+    (chunk,) = chunks(AiSdkEncoder((5, 0, 277)).encode([ToolOutputDenied("c", dynamic=True)]))
+    assert chunk["dynamic"] is True
+    assert chunks(AiSdkEncoder((6,)).encode([ToolOutputDenied("c", dynamic=True)])) == [
+        {"type": "tool-output-denied", "toolCallId": "c"}
+    ]
+
+
+@pytest.mark.parametrize(("version", "steps"), [((5,), 2), ((5, 0, 277), 2), ((6,), 1)])
+def test_what_the_service_ran_is_not_the_last_step_of_clients_that_would_go_on_with_it(version, steps):
+    told = chunks(AiSdkEncoder(version).encode(ANSWER))
+    assert [chunk["type"] for chunk in told].count("start-step") == steps
 
 
 def test_preliminary_outputs_are_for_clients_that_know_them():

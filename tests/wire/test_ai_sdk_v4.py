@@ -41,6 +41,8 @@ def test_the_whole_answer():
         ("9", {"toolCallId": "d", "toolName": "find", "args": {"input": []}}),
         ("a", {"toolCallId": "d", "result": {"error": "down"}}),
         ("e", {"finishReason": "unknown", "isContinued": False}),
+        ("f", {"messageId": "m1"}),
+        ("e", {"finishReason": "unknown", "isContinued": False}),
         ("8", [{"finishReason": "tool-calls"}]),
         ("d", {"finishReason": "tool-calls", "usage": {"promptTokens": 3, "completionTokens": 4}}),
     ]

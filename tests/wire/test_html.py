@@ -111,6 +111,8 @@ class Page:
             partials = [(selector, swap, html) for selector, swap, html in PARTIAL.findall(message.html)]
             for selector, swap, _ in partials:
                 assert swap == "delete" or selector.removeprefix("#") in self.known, selector
+            replaced = [selector for selector, swap, _ in partials if swap == "outerHTML"]
+            assert len(replaced) == len(set(replaced)), "what is replaced twice is gone the second time"
             for selector, swap, html in partials:
                 self._swap(selector, swap, html)
 
@@ -475,6 +477,38 @@ def test_a_tool_card_grows_with_its_call() -> None:
     assert '"sky": "clear"' in unescape(page.places["#t-c-output"])
 
 
+def test_arguments_are_sent_once_while_they_grow() -> None:
+    encoder, page = HtmlEncoder(TEMPLATES, "a1"), Page()
+    page.receive(opening())
+    page.receive(encoder.encode([*START, ToolInputStart("c", "write")]))
+    sent = [encoder.encode([ToolInputDelta("c", "<word> ")]) for _ in range(200)]
+    assert len(sent[-1]) < len(sent[0]) + 10
+    for stream in sent:
+        page.receive(stream)
+    assert unescape(page.places["#t-c-input"]) == "<word> " * 200
+
+
+def test_a_card_says_the_last_word_of_what_came_at_once() -> None:
+    call = [ToolInputStart("c", "list"), ToolInputAvailable("c", "list", {}), ToolOutputAvailable("c", "ok")]
+    page = show([[*START, *call, *FINISH]])
+    assert state(page, "c") == "Done"
+
+
+def test_a_call_without_a_result_says_so_at_the_end() -> None:
+    page = show([[*START, ToolInputAvailable("c", "ask_user", {}), *FINISH]])
+    assert state(page, "c") == "No result"
+
+
+def test_a_new_question_closes_the_one_that_waited() -> None:
+    call = {"type": "tool-delete", "toolCallId": "c", "input": {}, "state": "approval-requested"}
+    part = ToolPart.model_validate({**call, "approval": {"id": "ap1"}})
+    page = Page()
+    page.known |= {"t-c-state", "t-c-approval"}
+    page.receive(open_with(HtmlEncoder(TEMPLATES, "a1"), QUESTION, [part]))
+    assert state(page, "c") == "Not allowed"
+    assert page.places["#t-c-approval"] == ""
+
+
 def test_a_call_that_needs_a_yes_shows_exactly_what_would_run() -> None:
     asking = [ToolInputAvailable("c", "delete_file", {"path": "/a"}), ToolApprovalRequest("c", "ap1")]
     page = show([[*START, *asking, *FINISH]])
@@ -529,3 +563,12 @@ def test_notes_about_the_request_are_there_for_who_wants_them() -> None:
     page = show([[*START, StepFinish(), finish]])
     assert "This model takes no &lt;temperature&gt;." in page.place("ending")
     assert "$0.0123" in page.place("ending")
+
+
+def test_a_picture_that_a_service_made_appears_in_its_card() -> None:
+    calls = [
+        ToolInputAvailable("p", "image_generation", {}, provider_executed=True),
+        ToolOutputAvailable("p", {"result": "iVBORw0KGgoAAAANSUhEUg=="}, provider_executed=True),
+    ]
+    page = show([[*START, calls[0]], [calls[1], *FINISH]])
+    assert 'src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUg=="' in page.places["#t-p-picture"]

@@ -75,3 +75,19 @@ def test_text_is_shown_as_text_and_everything_else_as_json() -> None:
 def test_names_are_for_people() -> None:
     assert show_name("read_attachment") == "read attachment"
     assert show_name("files__read_file") == "files: read file"
+
+
+PNG = "iVBORw0KGgoAAAANSUhEUg=="
+
+
+def test_a_picture_that_a_service_made_is_shown_as_one() -> None:
+    made = card("output-available", input={}, output={"result": PNG})
+    assert (made.picture, made.text) == (f"data:image/png;base64,{PNG}", "")
+
+
+@pytest.mark.parametrize(
+    "output",
+    [None, PNG, {"result": 1}, {"result": "text"}, {"result": f'{PNG}" onerror="alert(1)'}, {"result": PNG, "more": 1}],
+)
+def test_nothing_else_is_a_picture(output: Any) -> None:
+    assert card("output-available", input={}, output=output).picture == ""

@@ -12,7 +12,16 @@ import pytest
 from app.core.messages import UIMessage, parse_messages
 from app.core.ports import Branch
 from app.web.pages import create_templates
-from app.wire.transcript import Place, describe_ending, element_id, places_of, render_transcript
+from app.wire.transcript import (
+    Place,
+    describe_ending,
+    element_id,
+    mark_of,
+    mark_of_messages,
+    places_of,
+    render_transcript,
+    timed_parts,
+)
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = create_templates(ROOT / "templates", ROOT / "static")
@@ -147,3 +156,39 @@ def test_an_unusual_end_is_explained(metadata: Any, note: str) -> None:
 )
 def test_durations_are_short(milliseconds: int, said: str) -> None:
     assert describe_ending({"durationMs": milliseconds}).summary == said
+
+
+def test_one_token_is_one() -> None:
+    assert describe_ending({"usage": {"inputTokens": 1, "outputTokens": 1}}).summary == "1 token"
+
+
+CALL = {"type": "tool-weigh", "toolCallId": "call_1", "state": "output-available", "input": {}, "output": 1}
+
+
+def weighing(metadata: Any) -> UIMessage:
+    thought = {"type": "reasoning", "text": "hm"}
+    parts = [thought, CALL, {"type": "text", "text": "so"}, thought]
+    return UIMessage.model_validate({"id": "a", "role": "assistant", "parts": parts, "metadata": metadata})
+
+
+def test_a_reload_knows_how_long_thoughts_and_tools_took() -> None:
+    html = render_transcript(TEMPLATES, [weighing({"thinkingMs": {"1": 3200}, "toolMs": {"call_1": 1500}})], {})
+    assert [duration for _, duration in timed_parts(weighing({"thinkingMs": {"1": 3200}}))] == ["", "", "", "3.2 s"]
+    assert "Thought for 3.2 s" in html
+    assert "Done · 1.5 s" in html
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, 5, {"toolMs": 5}, {"toolMs": [1]}, {"toolMs": {"call_1": "<b>"}}, {"toolMs": {"call_1": float("nan")}}],
+)
+def test_durations_of_other_clients_tell_nothing(metadata: Any) -> None:
+    assert [duration for _, duration in timed_parts(weighing(metadata))] == [""] * 4
+
+
+def test_a_page_knows_its_end_by_the_last_message_and_its_open_requests() -> None:
+    asking = {**CALL, "state": "approval-requested", "approval": {"id": "ap1"}}
+    waiting = UIMessage.model_validate({"id": "a", "role": "assistant", "parts": [asking, asking]})
+    marks = [mark_of_messages(messages) for messages in ([], [QUESTION], [weighing(None)], [waiting])]
+    assert len(set(marks)) == 4
+    assert mark_of_messages([waiting]) == mark_of("a", 2)

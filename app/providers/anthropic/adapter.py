@@ -1,0 +1,86 @@
+"""Anthropic's Messages API, through the official SDK: it builds, signs and sends; the answer is read as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anthropic
+import httpx2
+
+from app.core.errors import ProviderError
+from app.core.model import ModelRequest, Timeouts
+from app.providers.anthropic.answer import AnthropicAnswer
+from app.providers.anthropic.cache import mark
+from app.providers.anthropic.messages import lacks_thoughts, to_messages
+from app.providers.anthropic.settings import settings_of
+from app.providers.endpoint import NO_KEY, Endpoint
+from app.providers.exchange import Prepared
+from app.providers.failures import Failures
+from app.providers.http import limits, new_client, translate
+from app.providers.system_prompt import system_prompt
+from app.providers.unmapped import Unmapped
+
+_BETAS = "anthropic-beta"
+
+
+class AnthropicAdapter:
+    def __init__(self, endpoint: Endpoint, unmapped: Unmapped) -> None:
+        self._unmapped = unmapped
+        self._betas = [value for name, value in endpoint.headers if name.lower() == _BETAS]
+        self._client = anthropic.AsyncAnthropic(
+            api_key=endpoint.key or NO_KEY,
+            base_url=endpoint.base_url.removesuffix("/v1"),
+            default_headers={name: value for name, value in endpoint.headers if name.lower() != _BETAS},
+            max_retries=0,
+            http_client=new_client(endpoint),
+        )
+
+    def prepare(self, request: ModelRequest) -> Prepared:
+        return prepared_message(request, self._unmapped, betas=self._betas)
+
+    @asynccontextmanager
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+        create = self._client.messages.with_streaming_response.create
+        async with create(**body, stream=True, timeout=limits(timeouts)) as response:
+            yield response.http_response
+
+    def answer(self, request: ModelRequest) -> AnthropicAnswer:
+        return AnthropicAnswer(request, self._unmapped)
+
+    def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
+        return translate(error, failures, answering=answering)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def prepared_message(request: ModelRequest, unmapped: Unmapped, *, betas: Sequence[str] = ()) -> Prepared:
+    """The arguments of `messages.create`: tools, system prompt, history, the prompt's order too.
+
+    Args:
+        request: what is asked.
+        unmapped: counts what of the history stays here.
+        betas: what the preset's own header asks for.
+    """
+    messages = to_messages(request.messages, unmapped)
+    settings = settings_of(request, in_loop=lacks_thoughts(messages))
+    body: dict[str, Any] = {"model": request.model, **settings.body}
+    if asked := [*betas, *settings.betas]:
+        body["extra_headers"] = {_BETAS: ",".join(asked)}
+    if tools := _tools(request):
+        body["tools"] = tools
+    if system := system_prompt(request):
+        body["system"] = [{"type": "text", "text": system}]
+    body["messages"] = messages
+    mark(body, request.cache)
+    return Prepared(body, settings.warnings)
+
+
+def _tools(request: ModelRequest) -> list[dict[str, Any]]:
+    own = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+        for tool in request.tools
+    ]
+    return own + [dict(tool) for tool in request.provider_tools]

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, which most of the world speaks."""

@@ -1,0 +1,141 @@
+"""OpenAI's chat completions and whoever speaks them, through the official SDK: it builds, signs and sends; the answer
+is read as bytes. How a service differs stands in its row of the catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+
+from app.core.errors import ProviderError
+from app.core.events import CallWarning
+from app.core.model import ModelRequest, Timeouts
+from app.core.values import Thinking
+from app.providers.catalog import Service
+from app.providers.dialects import Effort
+from app.providers.endpoint import Endpoint
+from app.providers.exchange import Prepared
+from app.providers.failures import Failures
+from app.providers.http import limits, translate
+from app.providers.openai_chat.answer import OpenAIChatAnswer
+from app.providers.openai_chat.messages import chat_messages
+from app.providers.openai_client import new_openai_client
+from app.providers.openai_models import abilities
+from app.providers.thinking import nearest_effort
+from app.providers.unmapped import Unmapped
+
+
+class OpenAIChatAdapter:
+    def __init__(self, endpoint: Endpoint, unmapped: Unmapped) -> None:
+        self._provider = endpoint.provider
+        self._service = endpoint.service
+        self._unmapped = unmapped
+        self._client = new_openai_client(endpoint)
+
+    def prepare(self, request: ModelRequest) -> Prepared:
+        return prepared_completion(request, self._provider, self._service)
+
+    @asynccontextmanager
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+        create = self._client.chat.completions.with_streaming_response.create
+        settings = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        async with create(
+            model=body["model"],
+            messages=body["messages"],
+            stream=True,
+            extra_body=settings,  # the SDK has no names for what other services take
+            timeout=limits(timeouts),
+        ) as response:
+            yield response.http_response
+
+    def answer(self, request: ModelRequest) -> OpenAIChatAnswer:
+        return OpenAIChatAnswer(self._provider, self._service.dialect, self._unmapped)
+
+    def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
+        return translate(error, failures, answering=answering)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def prepared_completion(request: ModelRequest, provider: str, service: Service) -> Prepared:
+    """The body of a chat completion for `service`, whose row in the catalog is `provider`."""
+    warnings: list[CallWarning] = []
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": chat_messages(request, provider, service, warnings),
+        **_tools(request, service, warnings),
+        **_sampling(request, service, warnings),
+        **_effort(request, service, warnings),
+    }
+    if request.response_format == "json":
+        if service.json_mode:
+            body["response_format"] = {"type": "json_object"}
+        else:
+            details = f"{service.title} has no JSON mode: the model is only told to answer with JSON."
+            warnings.append(CallWarning("response_format", details))
+    if service.dialect.usage_in_stream:
+        body["stream_options"] = {"include_usage": True}
+    return Prepared(body, tuple(dict.fromkeys(warnings)))
+
+
+def _tools(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:
+    tools: list[dict[str, Any]] = []
+    if service.dialect.takes_tools:
+        for tool in request.tools:
+            function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.input_schema)}
+            tools.append({"type": "function", "function": function})
+    elif request.tools:
+        warnings.append(CallWarning("tools", f"{service.title} takes no tools: they were left out."))
+    tools += map(dict, request.provider_tools)
+    return {"tools": tools} if tools else {}
+
+
+def _sampling(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:
+    model = abilities(request.model)
+    refused = service.dialect.refuses
+    if model.reasons:
+        samples = model.sampling and request.thinking in ("off", 0)
+        refused |= {"stop"} if samples else {"stop", "temperature", "top_p"}
+    said = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop": list(request.stop) or None,
+        "max_completion_tokens" if model.reasons else "max_tokens": request.max_tokens,
+    }
+    settings: dict[str, Any] = {}
+    for name, value in said.items():
+        if value is not None and name in refused:
+            who = "This model" if model.reasons else service.title
+            warnings.append(CallWarning(name, f"{who} does not take it: it was left out."))
+        elif value is not None:
+            settings[name] = value
+    return settings
+
+
+def _effort(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> Mapping[str, Any]:
+    if request.thinking is None:
+        return {}
+    model = abilities(request.model)
+    efforts = dict(service.dialect.efforts) if model.reasons is not False else {"off": {}}
+    if model.least_effort is not None:
+        efforts["off"] = {"reasoning_effort": model.least_effort}
+    wanted = _wanted(request.thinking)
+    effort: Effort = wanted if wanted in efforts or wanted == "off" else "high"
+    if effort not in efforts:
+        warnings.append(CallWarning("thinking", "How much this model thinks cannot be chosen: it was left out."))
+        return {}
+    told = efforts[effort].get("reasoning_effort", effort)
+    if told != request.thinking and not (effort == "off" and told in ("off", "none")):
+        warnings.append(CallWarning("thinking", f"The nearest that this model can be told is the effort {told}."))
+    return efforts[effort]
+
+
+def _wanted(thinking: Thinking) -> Effort:
+    """A budget in tokens as an effort."""
+    if isinstance(thinking, str):
+        return thinking
+    return nearest_effort(thinking) if thinking else "off"
