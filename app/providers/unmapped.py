@@ -27,5 +27,5 @@ class Unmapped:
         if kind not in self._counts:
             if len(self._counts) >= _MOST_KINDS:
                 kind = "more kinds than can be counted"
-            log.debug("a kind of content is not mapped", extra={"kind": kind})
+            log.info("a kind of content is not mapped", extra={"kind": kind})
         self._counts[kind] += 1
