@@ -76,6 +76,11 @@ class StepCalls:
         """Calls that the service runs itself."""
 
     @property
+    def count(self) -> int:
+        """How many have begun, the service's own included."""
+        return len(self._used)
+
+    @property
     def made(self) -> bool:
         """The model has made calls that are ours to answer."""
         return bool(self._held)
@@ -122,7 +127,7 @@ class StepCalls:
 
     def _delta(self, event: ToolInputDelta) -> StreamEvent | None:
         call_id = self._ids.get(event.tool_call_id)
-        if call_id is None or call_id in self._hidden:
+        if call_id is None or call_id in self._hidden or event.tool_call_id in self._whole:
             return None
         self._streamed[call_id] = self._streamed.get(call_id, 0) + len(event.delta)
         return None if self._streamed[call_id] > MAX_STREAMED else replace(event, tool_call_id=call_id)

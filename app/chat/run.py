@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from app.chat.approvals import Continuation
 from app.chat.calls import CUT_OFF_REASONS, StepCalls, ToolEvent
@@ -33,12 +33,16 @@ from app.core.events import (
     ModelEvent,
     ModelFinish,
     ReasoningDelta,
+    ReasoningStart,
+    SourceDocument,
+    SourceUrl,
     Status,
     StepFinish,
     StepStart,
     StreamError,
     StreamEvent,
     TextDelta,
+    TextStart,
     ToolInputDelta,
     ToolOutputError,
     Usage,
@@ -56,6 +60,10 @@ MAX_STEPS = 16
 """Model calls of one turn, unless a preset or a request says otherwise."""
 MAX_ANSWER_CHARACTERS = 4_000_000
 """An upstream that never stops is cut here: the log and the database hold whole answers."""
+MAX_ANSWER_PARTS = 2_000
+"""Likewise. Clients send whole answers back; `wire.chat_request` takes those that are a little longer, too."""
+
+_BeginsPart: TypeAlias = TextStart | ReasoningStart | SourceUrl | SourceDocument | GeneratedFile | StepStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,8 @@ class _Run:
         self._warnings = [CallWarning("tools", problem) for problem in turn.tools.problems]
         self._repairs: list[Repair] = []
         self._message = turn.goes_on.base if turn.goes_on is not None else None
+        self._parts = len(self._message.parts) if self._message is not None else 0
+        """Of the answer, without the calls of the step that is being made."""
         self._durations = Durations(clock.monotonic, self._message)
         self._said: list[StreamEvent] = []
         """What has happened to the message since."""
@@ -169,6 +179,7 @@ class _Run:
         async with aclosing(batches):
             async for events in batches:
                 self._said += events
+                self._parts += sum(isinstance(event, _BeginsPart) for event in events)
                 self._durations.note(events)
                 yield events
 
@@ -202,6 +213,8 @@ class _Run:
                     events = [*self._start(), StepStart(), *events]
                 if events:
                     yield [*self._start(), *events]
+                if self._parts + calls.count > MAX_ANSWER_PARTS:
+                    raise ProviderBroken("The answer was cut off: it grew past 2,000 parts.")
                 if finish is not None:
                     break
                 if self._characters > MAX_ANSWER_CHARACTERS:
@@ -209,6 +222,7 @@ class _Run:
         if finish is None:
             raise ProviderBroken("The model's answer stopped before its end.")
         self._reason = finish.reason
+        self._parts += calls.count
         self._open_parts.whole = not calls.made or not self._goes_on
         await self._note(finish)
         if announced := [*self._open_parts.close_texts(), *await calls.announce(finish.reason)]:

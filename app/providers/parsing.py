@@ -1,7 +1,8 @@
 """The JSON of model services, half surrogate pairs included.
 
 Some services cut an answer in the middle of an emoji: one event ends with its first surrogate, the next begins with
-its second. Half a pair is no text; nothing behind this package may meet one.
+its second. Half a pair is no text, and NUL is none that a database or a client's next request can hold: nothing behind
+this package may meet either.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ class Parser:
 
     def __init__(self) -> None:
         self.torn = False
-        """Half pairs have come: the answer's events must go through a Mender from here on."""
+        """Half pairs or NUL have come: the answer's events must go through a Mender from here on."""
 
     def __call__(self, data: bytes) -> Any:
         """Raises ValueError where `data` is not JSON in UTF-8."""
         try:
-            return from_json(data, allow_inf_nan=False)
+            value = from_json(data, allow_inf_nan=False)
         except ValueError:
             value = json.loads(data.decode(), parse_constant=_refuse)  # takes half pairs, but nothing else
             self.torn = True
-            return value
+        else:
+            self.torn = self.torn or b"\\u0000" in data
+        return value
 
 
 def _refuse(constant: str) -> Any:
@@ -42,7 +45,7 @@ def _refuse(constant: str) -> Any:
 
 
 class Mender:
-    """Joins the halves of pairs that two deltas of a part share, and replaces those that stay alone."""
+    """Joins the halves of pairs that two deltas of a part share, and replaces those that stay alone, and NUL."""
 
     def __init__(self) -> None:
         self._halves: dict[str, str] = {}
@@ -71,7 +74,7 @@ class Mender:
 
 
 def _whole_text(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\0", _REPLACEMENT).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _whole(value: Any) -> Any:

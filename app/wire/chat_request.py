@@ -21,6 +21,8 @@ from app.wire.client_tools import read_client_tools
 
 MAX_MESSAGES = 5_000
 MAX_PARTS = 1_000
+MAX_ANSWER_PARTS = 5_000
+"""Of a message that is the assistant's: the work of many steps."""
 ROLES = ("user", "assistant", "system")
 
 
@@ -104,8 +106,9 @@ def read_messages(
         if item.get("role") == "data":  # SDK 4's app data: never for the model, not part of the conversation
             continue
         value = _read_message(item, path)
-        if len(value["parts"]) > MAX_PARTS:
-            raise InvalidRequest(f"A message may have at most {MAX_PARTS} parts.", param=f"{path}.parts")
+        most = MAX_ANSWER_PARTS if item["role"] == "assistant" else MAX_PARTS
+        if len(value["parts"]) > most:
+            raise InvalidRequest(f"This message may have at most {most:,} parts.", param=f"{path}.parts")
         if "id" not in value:
             value["id"] = new_id()
             minted.add(value["id"])

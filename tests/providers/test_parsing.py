@@ -30,6 +30,15 @@ def test_half_a_pair_is_taken_and_noted() -> None:
     assert parse.torn
 
 
+def test_nul_is_taken_and_replaced_wherever_it_stands() -> None:
+    parse = Parser()
+    assert parse(rb'{"a": "b\\u0000"}') == {"a": r"b\u0000"}
+    assert parse(rb'{"a": "b\u0000"}') == {"a": "b\0"}
+    assert parse.torn
+    mended = Mender().mend([TextDelta("t", "a\0b"), SourceUrl("s", "https://x/\0", "\0")])
+    assert mended == [TextDelta("t", "a\ufffdb"), SourceUrl("s", "https://x/\ufffd", "\ufffd")]
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"{'a': 1}", b'{"a": "\xff"}', b"[1,]", b'{"a": 1} 2'])
 def test_what_is_not_json_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

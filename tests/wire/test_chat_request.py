@@ -144,3 +144,13 @@ def test_what_is_wrong_is_named(body, param):
     assert refused.value.param == param
     assert refused.value.status == 400
     assert "Part" not in refused.value.message, "no names of Python classes"
+
+
+def test_an_answer_may_have_more_parts_than_a_question():
+    parts = [{"type": "text", "text": "x"}] * 2_500
+    answer = {"id": "a1", "role": "assistant", "parts": parts}
+    assert len(parse({"messages": [user("hi"), answer]}).turn.messages[1].parts) == 2_500
+    for body in ({**answer, "parts": parts * 3}, {**answer, "role": "user"}):
+        with pytest.raises(InvalidRequest) as refused:
+            parse({"messages": [user("hi"), body]})
+        assert refused.value.param == "messages[1].parts"
