@@ -7,6 +7,7 @@ contradicts a record is refused, and nothing runs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,7 +87,7 @@ def go_on(
     outputs = list(_outputs(calls, parts))
     allowed = _allowed(calls, answers)
     answers = [*answers, *_implied(calls, allowed)]
-    decided, repeated = _decisions(calls, [*_sent_answers(parts, calls), *answers, *_confirmed(outputs, calls)])
+    decided, repeated = _decisions(calls, [*_sent_answers(parts, calls), *answers, *_confirmed(outputs)])
     changes = [*outputs, *decided, *_confirmations_of(decided, calls, outputs)]
     changes += [
         Change(record.settled("failed", error_text=UNFINISHED), "running")
@@ -210,11 +211,13 @@ def _same(sent: Any, ours: Any) -> bool:
     if isinstance(ours, bool) or isinstance(sent, bool):
         return sent is ours
     if isinstance(ours, int | float) and isinstance(sent, int | float):
-        return sent == ours or float(sent) == float(ours)
+        with suppress(OverflowError):  # no client's number, then
+            return sent == ours or float(sent) == float(ours)
+        return False
     return bool(sent == ours)
 
 
-def _confirmed(outputs: Sequence[Change], calls: Mapping[str, ToolRecord]) -> Iterator[ApprovalAnswer]:
+def _confirmed(outputs: Sequence[Change]) -> Iterator[ApprovalAnswer]:
     """What `confirm` gave. Only a clear yes is one."""
     for record in (change.record for change in outputs):
         if is_confirmation(record) and record.approval_id is not None:

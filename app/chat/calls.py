@@ -42,7 +42,7 @@ TOO_MANY = f"At most {MOST_CALLS} calls can be made at once; this one was not ru
 TOO_LONG = "The arguments of this call are too long."
 NOT_JSON = "The arguments of this call hold what no tool can take."
 
-ToolEvent: TypeAlias = (
+CallEvent: TypeAlias = (
     ToolInputStart | ToolInputDelta | ToolInputAvailable | ToolInputError | ToolOutputAvailable | ToolOutputError
 )
 _Held: TypeAlias = ToolInputAvailable | ToolInputError
@@ -85,7 +85,7 @@ class StepCalls:
         """The model has made calls that are ours to answer."""
         return bool(self._held)
 
-    def read(self, event: ToolEvent) -> StreamEvent | None:
+    def read(self, event: CallEvent) -> StreamEvent | None:
         """What a client may hear of the event now."""
         match event:
             case ToolInputStart():
@@ -221,6 +221,7 @@ class StepCalls:
         if upstream in self._ids and upstream not in self._whole:
             return self._ids[upstream]
         good = bool(upstream) if provider_executed else _GOOD_ID.fullmatch(upstream) is not None
+        good = good and upstream != "__proto__"  # ids become keys of objects
         taken = upstream in self._used or upstream in self._book.records
         call_id = upstream if good and not taken else f"call_{self._new_id()}"
         self._whole.discard(upstream)

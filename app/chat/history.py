@@ -62,7 +62,7 @@ def _named(request: TurnRequest) -> int | None:
 
 
 def _says_something(message: UIMessage) -> bool:
-    # A part that nobody knows says something too: `to_model_messages` refuses it by name.
+    # A part that nobody knows says something too: `to_prompt` refuses it by name.
     return bool(message.text.strip()) or any(isinstance(part, FilePart | OtherPart) for part in message.parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.core.errors import AppError
 from app.core.ports import ToolLedger
@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 MOST_BLOCKS = 500
 MOST_CALLS = 500
 """Of temporary conversations that are remembered, and of the calls of each."""
+MOST_CHARACTERS = 50_000_000
+"""Of the arguments and outputs of all temporary conversations but the last."""
 
 
 class CallBook:
@@ -58,6 +60,7 @@ class TemporaryLedger:
 
     def __init__(self) -> None:
         self._blocks: OrderedDict[str, OrderedDict[str, ToolRecord]] = OrderedDict()
+        self._characters = 0
 
     async def records(self, block_id: str) -> Mapping[str, ToolRecord]:
         return dict(self._blocks.get(block_id, {}))
@@ -65,11 +68,14 @@ class TemporaryLedger:
     async def put(self, block_id: str, records: Sequence[ToolRecord]) -> None:
         calls = self._blocks.setdefault(block_id, OrderedDict())
         self._blocks.move_to_end(block_id)
-        calls.update((record.tool_call_id, record) for record in records)
-        while len(calls) > MOST_CALLS:
-            calls.popitem(last=False)
-        while len(self._blocks) > MOST_BLOCKS:
-            self._blocks.popitem(last=False)
+        new = {record.tool_call_id: record for record in records}
+        gone = [calls[call_id] for call_id in new if call_id in calls]
+        calls.update(new)
+        gone += [calls.popitem(last=False)[1] for _ in range(len(calls) - MOST_CALLS)]
+        self._characters += _characters(new.values()) - _characters(gone)
+        while len(self._blocks) > MOST_BLOCKS or (self._characters > MOST_CHARACTERS and len(self._blocks) > 1):
+            _, oldest = self._blocks.popitem(last=False)
+            self._characters -= _characters(oldest.values())
 
     async def change(self, block_id: str, record: ToolRecord, *, when: CallState) -> bool:
         known = (await self.records(block_id)).get(record.tool_call_id)
@@ -77,3 +83,7 @@ class TemporaryLedger:
             return False
         await self.put(block_id, [record])
         return True
+
+
+def _characters(records: Iterable[ToolRecord]) -> int:
+    return sum(len(repr(record.input)) + len(repr(record.output)) for record in records)

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from app.chat.approvals import Continuation
-from app.chat.calls import CUT_OFF_REASONS, StepCalls, ToolEvent
+from app.chat.calls import CUT_OFF_REASONS, CallEvent, StepCalls
 from app.chat.durations import Durations
 from app.chat.execution import run_calls
 from app.chat.ledger import CallBook
@@ -63,7 +63,7 @@ MAX_ANSWER_CHARACTERS = 4_000_000
 MAX_ANSWER_PARTS = 2_000
 """Likewise. Clients send whole answers back; `wire.chat_request` takes those that are a little longer, too."""
 
-_BeginsPart: TypeAlias = TextStart | ReasoningStart | SourceUrl | SourceDocument | GeneratedFile | StepStart
+_BEGIN_PARTS = frozenset({TextStart, ReasoningStart, SourceUrl, SourceDocument, GeneratedFile, StepStart})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class _Run:
         async with aclosing(batches):
             async for events in batches:
                 self._said += events
-                self._parts += sum(isinstance(event, _BeginsPart) for event in events)
+                self._parts += sum(type(event) in _BEGIN_PARTS for event in events)
                 self._durations.note(events)
                 yield events
 
@@ -267,7 +267,7 @@ class _Run:
                 case GeneratedFile():
                     if (kept := await self._turn.files.keep_generated(event)) is not None:
                         events.append(kept)
-                case _ if isinstance(event, ToolEvent):
+                case _ if isinstance(event, CallEvent):
                     self._characters += len(event.delta) if isinstance(event, ToolInputDelta) else 0
                     if (shown := calls.read(event)) is not None:
                         events.append(shown)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.chat.arguments import LONGEST_COMPLAINT, ArgumentCheck, check_schema
 from app.chat.outputs import taken
 from app.chat.presets import Resolved
-from app.core.errors import InvalidRequest
 from app.core.messages import ToolPart, UIMessage
 from app.core.ports import ToolBox
 from app.core.tools import NO_POLICIES, CallState, Policy, Tool, ToolRecord, ToolSpec, names_tool
@@ -16,9 +17,6 @@ from app.core.tools import NO_POLICIES, CallState, Policy, Tool, ToolRecord, Too
 CONFIRM = "confirm"
 """The client tool that asks for approval where the client knows no requests for it (AI SDK 4 and 5). Its input is
 `{toolName, input, toolCallId}`, its output `{approved, reason?}`. The model is not told of it."""
-
-_COMBINING = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "not", "unevaluatedProperties"})
-_LONGEST_COMPLAINT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Toolset:
     shows_approvals: bool = True
     """The client knows requests for approval; otherwise it is given a call of `confirm`."""
     problems: tuple[str, ...] = ()
-    _checks: dict[str, Any] = field(default_factory=dict)
+    _checks: dict[str, ArgumentCheck] = field(default_factory=dict)
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -42,13 +40,13 @@ class Toolset:
         tool = self.tools.get(name)
         if tool is None:
             known = ", ".join(self.tools) or "none"
-            return f"There is no tool of this name. The tools are: {known}."[:_LONGEST_COMPLAINT]
+            return f"There is no tool of this name. The tools are: {known}."[:LONGEST_COMPLAINT]
         if not isinstance(value, Mapping):
             return "The arguments of a tool must be a JSON object."
         check = self._checks.get(name)
         if check is None:
-            check = self._checks[name] = _validator(tool)
-        return _complaint(check, value)
+            check = self._checks[name] = ArgumentCheck(tool.spec)
+        return check.complaint(value)
 
 
 async def choose_tools(box: ToolBox, resolved: Resolved, own: Sequence[ToolSpec], *, shows_approvals: bool) -> Toolset:
@@ -57,7 +55,7 @@ async def choose_tools(box: ToolBox, resolved: Resolved, own: Sequence[ToolSpec]
     Raises:
         InvalidRequest: the schema of one of the client's tools is none.
     """
-    offered = await box.tools(resolved.tool_names, resolved.preset) if resolved.tool_names else None
+    offered = await box.tools(resolved.tool_names) if resolved.tool_names else None
     tools: dict[str, Tool] = {}
     asks = set()
     for tool in offered.tools if offered is not None else ():
@@ -74,7 +72,7 @@ async def choose_tools(box: ToolBox, resolved: Resolved, own: Sequence[ToolSpec]
         tool = Tool(spec, None)
         if spec.name in tools or reserved or policy_of(tool, resolved.policies) == "off":
             continue  # no client puts a tool of its own in the place of the server's
-        _check_schema(spec, f"tools[{number}]")
+        await asyncio.to_thread(check_schema, spec, f"tools[{number}]")  # seconds, for the largest
         tools[spec.name] = tool
     problems = offered.problems if offered is not None else ()
     return Toolset(tools, frozenset(asks), shows_approvals, problems)
@@ -90,7 +88,7 @@ def claimed(messages: Sequence[UIMessage], records: Mapping[str, ToolRecord], to
             if not isinstance(part, ToolPart) or part.tool_call_id in records or message.role != "assistant":
                 continue
             tool = toolset.tools.get(part.name)
-            if tool is None or tool.execute is not None or toolset.problem_of(part.name, part.input) is not None:
+            if tool is None or tool.execute is not None or not isinstance(part.input, Mapping):
                 continue
             state: CallState | None = _CLAIMED.get(part.state)
             if state is not None:
@@ -122,63 +120,3 @@ def _said(layer: Mapping[str, Policy], name: str) -> Policy | None:
     matching = [pattern for pattern in layer if names_tool(pattern, name)]
     best = max(matching, key=lambda pattern: ("*" not in pattern, len(pattern)), default=None)
     return None if best is None else layer[best]
-
-
-def _validator(tool: Tool) -> Any:
-    """Nothing is fetched: a reference leads into the schema itself or nowhere. Regular expressions of a client's own
-    tool are left to the client: they could be made to take for ever.
-    """
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend, validator_for
-    from referencing import Registry
-
-    schema = _closed(tool.spec.input_schema)
-    kind = validator_for(schema, default=Draft202012Validator)
-    if tool.execute is None:
-        kind = extend(kind, {"pattern": _anything_goes, "patternProperties": _anything_goes})
-    return kind(schema, registry=Registry())
-
-
-def _anything_goes(*_: Any) -> tuple[()]:
-    return ()
-
-
-def _check_schema(spec: ToolSpec, where: str) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        Draft202012Validator.check_schema(dict(spec.input_schema))
-    except (SchemaError, RecursionError):
-        raise InvalidRequest(f"{where}.parameters must be a JSON schema.", param=f"{where}.parameters") from None
-
-
-def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with what it means: keys that it does not name are not taken, unless it says so."""
-    closed = dict(schema)
-    properties = schema.get("properties")
-    if isinstance(properties, Mapping):
-        closed["properties"] = {
-            name: _closed(value) if isinstance(value, Mapping) else value for name, value in properties.items()
-        }
-    if isinstance(schema.get("items"), Mapping):
-        closed["items"] = _closed(schema["items"])
-    if (schema.get("type") == "object" or properties is not None) and not _COMBINING & schema.keys():
-        named = properties is not None or "patternProperties" in schema
-        if named:
-            closed.setdefault("additionalProperties", False)
-    return closed
-
-
-def _complaint(check: Any, value: Mapping[str, Any]) -> str | None:
-    from jsonschema.exceptions import best_match
-
-    try:
-        error = best_match(check.iter_errors(value))
-    except Exception:  # noqa: BLE001  # a schema that refers to nothing, or to itself for ever
-        return "The arguments cannot be checked: the schema of this tool is broken."
-    if error is None:
-        return None
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
-    place = f" At {path}:" if path else ""
-    return f"The arguments do not fit the tool.{place} {error.message}"[:_LONGEST_COMPLAINT]

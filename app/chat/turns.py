@@ -91,6 +91,8 @@ class Turns:
         received = await self._attachments.receive(request.messages)
         request = replace(request, messages=received.messages)
         async with self._lock(block_id):
+            # What the turn is about is found out anew whenever something that it rests on has changed: the run before
+            # it has ended and left its answer, or saving has brought another branch to the front.
             key, once = continuation_key(request)
             current = self._runs.running(block_id) if once else self._runs.recent(block_id)
             if current is not None and key is not None and key == current.key:
@@ -114,6 +116,17 @@ class Turns:
         """Stop the block's turn, one that is only just beginning included. False where nothing runs."""
         async with self._lock(block_id):
             return await self._runs.stop(block_id)
+
+    async def fork(self, block_id: str, new_block_id: str, *, until: str | None = None) -> Conversation:
+        """A copy, as `ConversationStore.fork` says. Calls that wait are waited for in the original alone: one answer
+        must not run them twice.
+        """
+        copy = await self._conversations.fork(block_id, new_block_id, until=until)
+        changes = supersede(await self._calls.records(new_block_id), copy.messages)
+        for change in changes:
+            await self._calls.change(new_block_id, change.record, when=change.when)
+        await self._close(new_block_id, copy.messages, changes)
+        return copy
 
     def _lock(self, block_id: str) -> asyncio.Lock:
         return self._locks.setdefault(block_id, asyncio.Lock())
@@ -188,11 +201,14 @@ class Turns:
             block = await self._conversations.block(block_id)
             await self._conversations.patch_block(block_id, without_asking(block, prepared.goes_on.allowed))
         if prepared.goes_on is None and saved is not None:
-            left = {change.record.message_id for change in changes}
-            for message in saved.messages:
-                if message.id in left:
-                    shown = closed(message, changes)
-                    await self._conversations.put_answer(block_id, None, shown, "complete")
+            await self._close(block_id, saved.messages, changes)
+
+    async def _close(self, block_id: str, messages: Sequence[UIMessage], changes: Sequence[Change]) -> None:
+        """Show in stored answers that what they waited for is given up."""
+        left = {change.record.message_id for change in changes}
+        for message in messages:
+            if message.id in left:
+                await self._conversations.put_answer(block_id, None, closed(message, changes), "complete")
 
     def _new_run(self, block_id: str, prepared: _Prepared, key: str | None, *, store: bool) -> tuple[Run, Turn]:
         messages, resolved = prepared.messages, prepared.resolved

@@ -237,7 +237,7 @@ class Files(Protocol):
 class ToolBox(Protocol):
     """Hands out the tools that the server knows: its own, those of modules and MCP servers, declared client tools."""
 
-    async def tools(self, names: Sequence[str], preset: Preset) -> Offered:
+    async def tools(self, names: Sequence[str]) -> Offered:
         """The tools that `names`, names or patterns with `*`, mean. What is missing is a problem, never an error."""
         ...
 

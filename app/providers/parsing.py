@@ -8,6 +8,7 @@ this package may meet either.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -17,6 +18,8 @@ from pydantic_core import from_json
 from app.core.events import ModelEvent, ReasoningDelta, ReasoningEnd, TextDelta, TextEnd, ToolInputDelta
 
 _REPLACEMENT = "\ufffd"
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""Not in JSON that stands in a text, as arguments of calls do: it is for the call to be refused."""
 
 
 class Parser:
@@ -36,7 +39,7 @@ class Parser:
             value = json.loads(data.decode(), parse_constant=_refuse)  # takes half pairs, but nothing else
             self.torn = True
         else:
-            self.torn = self.torn or b"\\u0000" in data
+            self.torn = self.torn or (b"\\u0000" in data and _NUL.search(data) is not None)
         return value
 
 

@@ -54,6 +54,7 @@ class Reader:
         first: float,
         deadline: float,
     ) -> None:
+        """`first` and `deadline`: loop time at which the first event and the whole answer must be there."""
         self._body = body
         self._answer = answer
         self._failures = failures

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from app.core.model import Configuration, Preset
+from app.core.model import Configuration
 from app.core.ports import ConversationStore, Files
 from app.core.tools import ListedTool, Offered, Tool, ToolOverview, names_tool
 from app.tools.built_in import built_in_tools
@@ -54,7 +54,7 @@ class ConfiguredTools:
         self._modules = modules
         self._mcp = mcp
 
-    async def tools(self, names: Sequence[str], preset: Preset) -> Offered:
+    async def tools(self, names: Sequence[str]) -> Offered:
         """In the order in which tools are known, whatever the order of `names`: prompts keep their beginning."""
         if not names:
             return Offered(())

@@ -42,7 +42,7 @@ async def post_fork(request: Request[State]) -> Response:
     new_id = _text(body, "id") or f"chat-{deps.new_id()}"
     if not is_block_id(new_id):
         raise InvalidRequest("`id` must be a block id: 1 to 128 letters, digits, `_`, `.`, `:` or `-`.", param="id")
-    fork = await deps.store.fork(block_id_of(request), new_id, until=_text(body, "messageId"))
+    fork = await deps.turns.fork(block_id_of(request), new_id, until=_text(body, "messageId"))
     return JSONAnswer({"id": fork.block_id, "title": fork.title}, status_code=201)
 
 

@@ -23,6 +23,8 @@ from app.wire.json import parse_json
 MAX_INLINED_BYTES = 50_000_000
 """Of all files in one export; those beyond it stay names."""
 
+_ASKS_AGAIN = "ai:toolpolicy: an import allows no tool to run without asking. Allow it in the conversation itself."
+
 _MEDIA_TYPES: Mapping[str, str] = {
     "json": "application/json",
     "markdown": "text/markdown; charset=utf-8",
@@ -97,6 +99,10 @@ async def _store(deps: Deps, item: ImportedConversation) -> tuple[dict[str, Any]
         said["title"] = item.title
     changes: dict[str, Any] = {}
     refused: list[str] = []
+    policies = said.get("ai:toolpolicy")
+    if isinstance(policies, dict) and "auto" in policies.values():
+        said["ai:toolpolicy"] = {name: policy for name, policy in policies.items() if policy != "auto"} or None
+        refused.append(_ASKS_AGAIN)
     for key, value in said.items():
         if key in block:
             continue

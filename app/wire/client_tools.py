@@ -17,6 +17,8 @@ from app.core.tools import ToolSpec
 MAX_TOOLS = 64
 MAX_DESCRIPTION = 4_000
 MAX_SCHEMA_CHARACTERS = 20_000
+MAX_CHARACTERS = 200_000
+"""Of all schemas together."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SCHEMA_KEYS = ("parameters", "inputSchema", "input_schema")
@@ -37,6 +39,8 @@ def read_client_tools(value: Any) -> tuple[ToolSpec, ...]:
     for index, spec in enumerate(specs):
         if any(spec.name == other.name for other in specs[:index]):
             raise InvalidRequest("Two tools have the same name.", param=f"tools[{index}].name")
+    if sum(len(json.dumps(spec.input_schema)) for spec in specs) > MAX_CHARACTERS:
+        raise InvalidRequest(f"The schemas of `tools` may have at most {MAX_CHARACTERS:,} characters.", param="tools")
     return specs
 
 

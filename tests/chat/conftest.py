@@ -37,7 +37,7 @@ class Box:
         self.by_name = {tool.spec.name: tool for tool in tools}
         self.problems = ()
 
-    async def tools(self, names, preset):
+    async def tools(self, names):
         chosen = [tool for name, tool in self.by_name.items() if any(names_tool(each, name) for each in names)]
         return Offered(tuple(chosen), self.problems)
 

@@ -202,6 +202,16 @@ async def test_a_yes_to_something_else_is_refused(desk, ran, change):
     assert (await desk.record("call_000001")).state == "asking"
 
 
+async def test_a_number_that_nobody_was_asked_about_is_refused_however_big(desk, ran):
+    desk.house.box.by_name["weather"] = replace(desk.house.box.by_name["weather"], spec=ToolSpec("weather", "", {}))
+    await desk.post(SteppedProvider(calling(("call_000001", "weather", {"days": 7}))))
+    desk.answer("call_000001", approved=True)
+    desk.change("call_000001", input={"days": 10**400})
+    with pytest.raises(ApprovalRefused):
+        await desk.post(ScriptedProvider(*saying("x")))
+    assert (await desk.record("call_000001")).state == "asking"
+
+
 async def test_a_yes_for_a_call_that_was_never_made_is_refused(desk, ran):
     await desk.post(ScriptedProvider(*saying("x")))
     part = {"type": "tool-weather", "toolCallId": "c9", "state": "approval-responded", "input": ROME}
@@ -219,6 +229,22 @@ async def test_a_yes_of_another_conversation_is_refused(desk, ran):
     with pytest.raises(ApprovalRefused):
         await desk.post(ScriptedProvider(*saying("x")), block="other")
     assert ran == []
+
+
+async def test_a_copy_of_the_conversation_does_not_wait_so_that_one_yes_runs_once(desk, ran):
+    await desk.post(SteppedProvider(calling(WEATHER)))
+    record = await desk.record("call_000001")
+    assert await desk.house.ledger.change("b", replace(record, state="approved"), when="asking"), "before a crash"
+    copy = await desk.house.turns(ScriptedProvider()).fork("b", "copy")
+    assert (await desk.record("call_000001", "copy")).state == "denied"
+    shown = (await desk.house.store.load("copy")).messages[-1]
+    assert (shown.id, shown.parts[1].state) == (copy.messages[-1].id, "output-denied")
+    desk.answer("call_000001", approved=True)
+    with pytest.raises(ApprovalRefused):
+        await desk.post(ScriptedProvider(*saying("x")), block="copy")
+    assert ran == []
+    await desk.post(ScriptedProvider(*saying("x")))
+    assert ran == [ROME]
 
 
 async def test_a_yes_after_a_no_is_refused(desk, ran):

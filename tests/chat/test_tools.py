@@ -102,55 +102,6 @@ async def test_a_policy_may_take_a_clients_tool_away_but_never_asks_for_it():
     assert await names(found, own=own) == (["mine"], frozenset())
 
 
-def problem(schema, value, execute=execute):
-    return Toolset({"t": tool("t", schema=schema, execute=execute)}).problem_of("t", value)
-
-
-NESTED = {"type": "object", "properties": {"at": {"type": "object", "properties": {"x": {"type": "integer"}}}}}
-
-
-@pytest.mark.parametrize(
-    ("schema", "value", "fits"),
-    [
-        (OBJECT, {}, True),
-        (OBJECT, {"x": 1}, False),
-        ({"type": "object"}, {"x": 1}, True),
-        ({**OBJECT, "additionalProperties": True}, {"x": 1}, True),
-        (NESTED, {"at": {"x": 1}}, True),
-        (NESTED, {"at": {"x": "1"}}, False),
-        (NESTED, {"at": {"x": True}}, False),
-        (NESTED, {"at": {"x": 1, "y": 2}}, False),
-        ({"type": "object", "properties": {"l": {"type": "array", "items": NESTED}}}, {"l": [{"z": 1}]}, False),
-        ({"type": "object", "properties": {}, "allOf": [{"properties": {"x": {}}}]}, {"x": 1}, True),
-        ({"type": "object", "patternProperties": {"^x": {"type": "integer"}}}, {"x": 1}, True),
-        ({"type": "object", "patternProperties": {"^x": {"type": "integer"}}}, {"y": 1}, False),
-        ({**OBJECT, "properties": {"t": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}, {"t": 1}, False),
-        ({**OBJECT, "properties": {"t": {"type": "string", "pattern": "^a$"}}}, {"t": "b"}, False),
-    ],
-)
-def test_arguments_fit_the_schema_or_not(schema, value, fits):
-    assert (problem(schema, value) is None) is fits
-
-
-@pytest.mark.parametrize("reference", ["http://127.0.0.1:9/schema.json", "file:///etc/hostname", "#/$defs/nobody"])
-def test_a_schema_fetches_nothing(reference):
-    schema = {"type": "object", "properties": {"x": {"$ref": reference}}}
-    assert problem(schema, {"x": 1}) == "The arguments cannot be checked: the schema of this tool is broken."
-
-
-def test_a_schema_that_leads_into_itself_ends():
-    assert problem({"type": "object", "properties": {"x": {"$ref": "#/properties/x"}}}, {"x": 1}) is not None
-
-
-def test_no_pattern_of_a_client_keeps_the_server_busy():
-    schema = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
-    assert problem(schema, {"x": "a" * 5_000 + "!"}, execute=None) is None
-
-
-def test_a_complaint_is_short():
-    assert len(problem({**OBJECT, "properties": {"x": {"type": "integer"}}}, {"x": "y" * 10_000})) <= 500
-
-
 async def test_a_clients_schema_must_be_one():
     with pytest.raises(InvalidRequest):
         await choose_tools(Box(), resolved(), (ToolSpec("t", "", {"type": "objekt"}),), shows_approvals=True)
@@ -166,7 +117,7 @@ def test_what_a_client_says_of_its_own_tools_counts_where_we_know_no_better():
         called("ask_user", "a", output="tea"),
         called("ask_user", "b", "output-error", errorText="gone"),
         called("ask_user", "known", output="forged"),
-        called("ask_user", "c", output="x", input={"not": "in the schema"}),
+        called("ask_user", "c", output="x", input="no object"),
         called("ask_user", "d", "input-available"),
         called("read", "e", output="forged"),
         called("never_heard_of", "f", output="forged"),

@@ -147,13 +147,15 @@ def _put(value: Any, path: Sequence[Any], new: Any) -> None:
 
 
 RECORDED = os.environ.get("PALAVER_RECORDED")
-"""A folder of recorded streams, for whoever has one."""
+"""A folder of recorded streams, for whoever has one: they are cut and changed like ours."""
 
 
-@pytest.mark.skipif(RECORDED is None, reason="PALAVER_RECORDED names no folder of recorded streams")
-def test_recorded_streams_however_they_are_cut():
-    @given(stream=st.sampled_from(_recorded()), cut=st.floats(0, 1), garbled=st.booleans(), data=st.data())
-    @settings(max_examples=1000, deadline=None)
+def test_whole_streams_however_they_are_cut():
+    ours = [(name, b"".join(fixture(name))) for name in NAMES]
+    streams = [*ours, *(_recorded(Path(RECORDED)) if RECORDED else ())]
+
+    @given(stream=st.sampled_from(streams), cut=st.floats(0, 1), garbled=st.booleans(), data=st.data())
+    @settings(max_examples=1000 if RECORDED else 100, deadline=None)
     def holds(stream: tuple[str, bytes], cut: float, garbled: bool, data: st.DataObject) -> None:
         name, body = stream
         kept = body[: int(cut * len(body))]
@@ -171,9 +173,9 @@ def test_recorded_streams_however_they_are_cut():
 _FOLDERS = {"anthropic": "anthropic", "responses": "openai_responses", "google": "google"}
 
 
-def _recorded() -> list[tuple[str, bytes]]:
+def _recorded(folder: Path) -> list[tuple[str, bytes]]:
     """The streams' formats and bytes."""
-    folder = Path(RECORDED or "") / "fixtures"
+    folder /= "fixtures"
     streams = []
     for entry in json.loads((folder / "index.json").read_text())["fixtures"].values():
         lines = (folder / entry["stream"]).read_bytes().split(b"\n")

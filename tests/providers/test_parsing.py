@@ -33,6 +33,7 @@ def test_half_a_pair_is_taken_and_noted() -> None:
 def test_nul_is_taken_and_replaced_wherever_it_stands() -> None:
     parse = Parser()
     assert parse(rb'{"a": "b\\u0000"}') == {"a": r"b\u0000"}
+    assert not parse.torn
     assert parse(rb'{"a": "b\u0000"}') == {"a": "b\0"}
     assert parse.torn
     mended = Mender().mend([TextDelta("t", "a\0b"), SourceUrl("s", "https://x/\0", "\0")])

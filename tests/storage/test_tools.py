@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.chat.ledger import MOST_CALLS, TemporaryLedger
+from app.chat.ledger import MOST_CALLS, MOST_CHARACTERS, TemporaryLedger
 from app.core.ports import ToolLedger
 from app.core.tools import ToolRecord
 from app.storage.sqlite import SqliteStore
@@ -114,3 +114,15 @@ async def test_temporary_conversations_are_forgotten_in_time() -> None:
     for number in range(600):
         await ledger.put(str(number), [RECORD])
     assert await ledger.records("b") == {}
+
+
+async def test_temporary_conversations_remember_only_so_much() -> None:
+    ledger = TemporaryLedger()
+    long = replace(RECORD, state="done", output="x" * (MOST_CHARACTERS // 4))
+    for _ in range(10):
+        await ledger.put("a", [RECORD])
+        await ledger.put("a", [long])
+    assert (await ledger.records("a"))["c1"] == long, "what replaces it counts, not both"
+    for block in "bcde":
+        await ledger.put(block, [long])
+    assert [block for block in "abcde" if await ledger.records(block)] == ["c", "d", "e"]

@@ -51,7 +51,7 @@ def names(offered: Offered) -> list[str]:
 
 async def offered(house: House, wanted: Sequence[str]) -> Offered:
     async with house.open() as toolbox:
-        return await toolbox.tools(wanted, PRESET)
+        return await toolbox.tools(wanted)
 
 
 def module(folder: Path, text: str, name: str = "my_tools.py") -> str:
@@ -133,33 +133,33 @@ async def test_of_tools_with_the_same_name_the_first_one_wins(house: House, tmp_
 
 async def test_a_changed_configuration_is_followed(house: House, tmp_path: Path) -> None:
     async with house.open() as toolbox:
-        assert names(await toolbox.tools(["ask_user", "greet"], PRESET)) == []
+        assert names(await toolbox.tools(["ask_user", "greet"])) == []
         house.settings = ToolSettings(modules=(module(tmp_path, "def greet(): ..."),), client=(ASK_USER,))
-        assert names(await toolbox.tools(["ask_user", "greet"], PRESET)) == ["greet", "ask_user"]
+        assert names(await toolbox.tools(["ask_user", "greet"])) == ["greet", "ask_user"]
         house.settings = ToolSettings()
-        assert names(await toolbox.tools(["ask_user", "greet"], PRESET)) == []
+        assert names(await toolbox.tools(["ask_user", "greet"])) == []
 
 
 async def test_only_the_servers_that_are_named_are_connected(house: House) -> None:
     demo = McpServer("demo", command=(sys.executable, MCP_SERVER))
     house.settings = ToolSettings(mcp={"demo": demo, "dead": McpServer("dead", command=("palaver-no-such-program",))})
     async with house.open() as toolbox:
-        assert names(await toolbox.tools(["*"], PRESET)) == BUILT_IN
+        assert names(await toolbox.tools(["*"])) == BUILT_IN
         assert {status.state for status in (toolbox._mcp.status())} == {"idle"}
         found = await until_ready(toolbox, ["calculate", "mcp:demo/add", "mcp:demo/s*", "mcp:demo/nothing"])
         assert names(found) == ["calculate", "demo__add", "demo__say"]
         assert {status.name: status.state for status in toolbox._mcp.status()} == {"demo": "ready", "dead": "idle"}
-        found = await toolbox.tools(["mcp:d*/add"], PRESET)
+        found = await toolbox.tools(["mcp:d*/add"])
         assert names(found) == ["demo__add"]
         assert "The MCP server dead cannot be used: its program cannot be started; check `command`." in found.problems
 
 
 async def until_ready(toolbox: ConfiguredTools, wanted: Sequence[str]) -> Offered:
     """On a busy machine a server may take longer than a turn waits."""
-    found = await toolbox.tools(wanted, PRESET)
+    found = await toolbox.tools(wanted)
     while any("still starting" in problem for problem in found.problems):
         await asyncio.sleep(0.05)
-        found = await toolbox.tools(wanted, PRESET)
+        found = await toolbox.tools(wanted)
     return found
 
 

@@ -161,6 +161,17 @@ def test_metadata_that_this_server_cannot_take_is_told(client):
 
 
 @pytest.mark.parametrize(
+    ("policies", "kept"), [({"*": "auto"}, {}), ({"a": "auto", "b": "ask"}, {"ai:toolpolicy": {"b": "ask"}})]
+)
+def test_no_import_allows_a_tool_to_run_without_asking(client, policies, kept):
+    save(client, message(1))
+    exported = export(client).json()
+    exported["conversation"] |= {"id": "b2", "metadata": {"ai:toolpolicy": policies}}
+    assert "without asking" in send(client, exported).json()["skipped"][0]["why"]
+    assert client.get("/api/ai/blocks/b2").json()["metadata"] == kept
+
+
+@pytest.mark.parametrize(
     ("name", "block_id", "title", "created", "updated"),
     [
         (

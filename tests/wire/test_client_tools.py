@@ -48,6 +48,7 @@ def test_none_are_none_and_one_without_parameters_has_none():
         ([{"name": "a", "parameters": {"type": "string"}}], "tools[0].parameters"),
         ([{"name": "a", "parameters": {"description": "x" * 30_000}}], "tools[0].parameters"),
         ([{"name": f"t{number}"} for number in range(MAX_TOOLS + 1)], "tools"),
+        ([{"name": f"t{number}", "parameters": {"title": "x" * 19_000}} for number in range(12)], "tools"),
         ({"a": "b"}, "tools[0]"),
     ],
 )
