@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.chat.outputs import limited, plain, taken
-from app.core.errors import ApprovalRefused
+from app.core.errors import ApprovalRefused, InvalidRequest
 from app.core.events import (
     StreamEvent,
     ToolApprovalRequest,
@@ -218,11 +218,20 @@ def _same(sent: Any, ours: Any) -> bool:
 
 
 def _confirmed(outputs: Sequence[Change]) -> Iterator[ApprovalAnswer]:
-    """What `confirm` gave. Only a clear yes is one."""
+    """What `confirm` gave; a tool that could not ask has no yes.
+
+    Raises:
+        InvalidRequest: neither a clear yes nor a clear no: the question stays open.
+    """
     for record in (change.record for change in outputs):
         if is_confirmation(record) and record.approval_id is not None:
             output = record.output if isinstance(record.output, Mapping) else {"approved": record.output}
             reason = output.get("reason")
+            if record.state == "done" and not isinstance(output.get("approved"), bool):
+                raise InvalidRequest(
+                    'The output of `confirm` must be {"approved": true}, or {"approved": false, "reason": …}.',
+                    param="output",
+                )
             yield ApprovalAnswer(
                 record.approval_id, output.get("approved") is True, reason if isinstance(reason, str) else None
             )

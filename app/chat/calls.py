@@ -26,6 +26,7 @@ from app.core.events import (
     ToolOutputAvailable,
     ToolOutputError,
 )
+from app.core.messages import approval_metadata
 from app.core.tools import ToolRecord
 
 MOST_CALLS = 16
@@ -198,7 +199,8 @@ class StepCalls:
                 events += [call, ToolApprovalRequest(call.tool_call_id, approval_id)]
             else:
                 question = {"toolName": call.tool_name, "input": call.input, "toolCallId": call.tool_call_id}
-                confirm = ToolInputAvailable(f"call_{self._new_id()}", CONFIRM, question)
+                metadata = approval_metadata(approval_id)
+                confirm = ToolInputAvailable(f"call_{self._new_id()}", CONFIRM, question, provider_metadata=metadata)
                 asked = replace(self._record(confirm, "open"), runs="client", approval_id=approval_id)
                 records.append(asked)
                 events.append(confirm)

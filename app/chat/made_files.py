@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.chat.attachments import Attachments
+from app.chat.outputs import plain
 from app.core.errors import UnsupportedContent
 from app.core.events import GeneratedFile
 from app.core.files import MAX_FILE_BYTES, file_url, is_data_url, media_type_of, read_data_url
 from app.core.tools import ToolFile
 
+MAX_BYTES = 100_000_000
+"""Of all files of one run."""
+
 TOO_BIG = f"A file that was made is missing: it has more than {MAX_FILE_BYTES // 1_000_000} MB."
+TOO_MUCH = f"A file that was made is missing: an answer may make at most {MAX_BYTES // 1_000_000} MB of files."
 
 
 class MadeFiles:
@@ -21,9 +26,10 @@ class MadeFiles:
         self.problems: list[str] = []
         self._attachments = attachments
         self._held: list[str] = []
+        self._bytes = 0
 
     async def keep_generated(self, event: GeneratedFile) -> GeneratedFile | None:
-        """The file under an address of ours. None where it cannot be read, or is too big."""
+        """The file under an address of ours. None where it cannot be kept."""
         if not is_data_url(event.url):
             return event
         try:
@@ -31,16 +37,17 @@ class MadeFiles:
         except UnsupportedContent as error:
             self.problems.append(f"A file that the model made is missing. {error.message}")
             return None
-        return replace(event, media_type=media_type_of(content), url=await self._keep(content))
+        url = await self._keep(content)
+        return None if url is None else replace(event, media_type=media_type_of(content), url=url)
 
     async def keep_output(self, files: Sequence[ToolFile]) -> list[GeneratedFile]:
         kept = []
         for file in files:
             if len(file.content) > MAX_FILE_BYTES:
                 self.problems.append(TOO_BIG)
-            else:
-                url = await self._keep(file.content)
-                kept.append(GeneratedFile(media_type_of(file.content), url, filename=file.filename))
+            elif (url := await self._keep(file.content)) is not None:
+                name = None if file.filename is None else str(plain(file.filename))
+                kept.append(GeneratedFile(media_type_of(file.content), url, filename=name))
         return kept
 
     def release(self) -> None:
@@ -48,7 +55,12 @@ class MadeFiles:
         self._attachments.release(self._held)
         self._held = []
 
-    async def _keep(self, content: bytes) -> str:
+    async def _keep(self, content: bytes) -> str | None:
+        """Its address; None where the run has made too much."""
+        if self._bytes + len(content) > MAX_BYTES:
+            self.problems.append(TOO_MUCH)
+            return None
+        self._bytes += len(content)
         file_id = await self._attachments.hold(content)
         self._held.append(file_id)
         return file_url(file_id)

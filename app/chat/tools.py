@@ -56,6 +56,7 @@ async def choose_tools(box: ToolBox, resolved: Resolved, own: Sequence[ToolSpec]
         InvalidRequest: the schema of one of the client's tools is none.
     """
     offered = await box.tools(resolved.tool_names) if resolved.tool_names else None
+    problems = list(offered.problems) if offered is not None else []
     tools: dict[str, Tool] = {}
     asks = set()
     for tool in offered.tools if offered is not None else ():
@@ -71,11 +72,11 @@ async def choose_tools(box: ToolBox, resolved: Resolved, own: Sequence[ToolSpec]
         reserved = spec.name == CONFIRM and not shows_approvals
         tool = Tool(spec, None)
         if spec.name in tools or reserved or policy_of(tool, resolved.policies) == "off":
+            problems.append(f"The app's own tool {spec.name!r} is left out: the name is the server's, or switched off.")
             continue  # no client puts a tool of its own in the place of the server's
         await asyncio.to_thread(check_schema, spec, f"tools[{number}]")  # seconds, for the largest
         tools[spec.name] = tool
-    problems = offered.problems if offered is not None else ()
-    return Toolset(tools, frozenset(asks), shows_approvals, problems)
+    return Toolset(tools, frozenset(asks), shows_approvals, tuple(problems))
 
 
 def claimed(messages: Sequence[UIMessage], records: Mapping[str, ToolRecord], toolset: Toolset) -> Iterator[ToolRecord]:

@@ -90,6 +90,16 @@ class Approval(_Wire):
     reason: str | None = None
 
 
+def approval_metadata(approval_id: str) -> ProviderMetadata:
+    """What a call of `confirm` carries, for who can show the question as one."""
+    return {"palaver": {"approvalId": approval_id}}
+
+
+def approval_of(metadata: ProviderMetadata | None) -> str | None:
+    approval_id = (metadata or {}).get("palaver", {}).get("approvalId")
+    return approval_id if isinstance(approval_id, str) else None
+
+
 class ToolPart(_Wire):
     """A call and, later, its result. `type` is `tool-<name>`, or `dynamic-tool` with `tool_name`."""
 
@@ -105,6 +115,13 @@ class ToolPart(_Wire):
     call_provider_metadata: ProviderMetadata | None = None
     result_provider_metadata: ProviderMetadata | None = None
     approval: Approval | None = None
+
+    @property
+    def asks(self) -> str | None:
+        """The id of the request for approval that this is, while it is open: the call's own, or a `confirm`'s."""
+        if self.state == "approval-requested" and self.approval is not None:
+            return self.approval.id
+        return approval_of(self.call_provider_metadata) if self.state == "input-available" else None
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,18 +38,20 @@ async def list_tools(server: McpServer, client: Client, use: Use) -> Offered:
     """What the server has. A tool that cannot be offered is a problem."""
     tools: list[Tool] = []
     problems: list[str] = []
-    for found in await _all_tools(client):
+    there = await _all_tools(client)
+    for found in there[:MAX_TOOLS]:
         name = f"{server.name}__{re.sub(r'[^A-Za-z0-9_-]', '_', found.name)}"
-        if (reason := _refused(name, found)) is not None:
-            problems.append(f"mcp:{server.name}/{found.name[:80]}: {reason}.")
+        reason = await asyncio.to_thread(_refused, name, found)  # the largest schemas take a second
+        if reason is not None:
+            problems.append(f"mcp:{server.name}/{_shown(found.name)}: {reason}.")
             continue
         spec = ToolSpec(name, _described(found), found.input_schema)
         tools.append(_tool(server, spec, _calling(found.name, use)))
     if client.server_capabilities.resources is not None:
         tools += _resource_tools(server, use)
-    if len(tools) > MAX_TOOLS:
-        problems.append(f"The MCP server {server.name} has {len(tools)} tools; the first {MAX_TOOLS} are used.")
-    return Offered(tuple(tools[:MAX_TOOLS]), tuple(problems))
+    if len(there) > MAX_TOOLS:
+        problems.append(f"The MCP server {server.name} has {len(there)} tools; the first {MAX_TOOLS} are used.")
+    return Offered(tuple(tools), tuple(problems))
 
 
 async def _all_tools(client: Client) -> Sequence[McpTool]:
@@ -72,13 +75,18 @@ def _refused(name: str, found: McpTool) -> str | None:
         return "its schema is too long or not of type object"
     try:
         Draft202012Validator.check_schema(found.input_schema)
-    except SchemaError:
+    except (SchemaError, RecursionError):
         return "its schema is no JSON schema"
     return None
 
 
+def _shown(name: str) -> str:
+    """A name that a server chose, for people."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:80])
+
+
 def _described(found: McpTool) -> str:
-    description = (found.description or found.title or found.name.replace("_", " ")).strip()
+    description = (found.description or found.title or found.name.replace("_", " ")).replace("\0", "").strip()
     return description if len(description) <= MAX_DESCRIPTION else f"{description[: MAX_DESCRIPTION - 1]}…"
 
 

@@ -34,6 +34,8 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 _SPECIAL = tuple(
     ipaddress.ip_network(network)
     for network in (
+        "168.63.129.16/32",  # what virtual machines at Azure are told about themselves
+        "192.0.0.0/24",  # protocol assignments; Oracle's cloud tells its machines about themselves there
         "192.88.99.0/24",  # 6to4 relays
         "2001::/23",  # protocol assignments, Teredo among them
         "2001:db8::/32",

@@ -57,7 +57,7 @@ def turn_of(fields: Mapping[str, str], messages: Sequence[UIMessage]) -> tuple[T
 
 
 def _approval(fields: Mapping[str, str]) -> ApprovalAnswer | None:
-    for name in ("approve", "deny", "always"):
+    for name in ("deny", "approve", "always"):  # whoever says both has not said yes
         if (approval_id := fields.get(name)) is not None:
             return ApprovalAnswer(approval_id, approved=name != "deny", always=name == "always")
     return None
@@ -68,7 +68,7 @@ def _asked_in(messages: Sequence[UIMessage], approval_id: str) -> str:
     of ours, and open, the records know.
     """
     for part in messages[-1].parts if messages else ():
-        if isinstance(part, ToolPart) and part.approval is not None and part.approval.id == approval_id:
+        if isinstance(part, ToolPart) and approval_id in (part.asks, part.approval and part.approval.id):
             return messages[-1].id
     raise ApprovalRefused("This request for approval is not open any more. Load the conversation again.")
 

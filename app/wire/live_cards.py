@@ -18,8 +18,8 @@ from app.core.events import (
     ToolOutputDenied,
     ToolOutputError,
 )
-from app.core.messages import ToolPart, UIMessage
-from app.wire.tool_card import ENDED, Condition, ToolCard, show_input, shown_output, tool_card
+from app.core.messages import ToolPart, UIMessage, approval_of
+from app.wire.tool_card import ENDED, Condition, ToolCard, confirm_card, show_input, shown_output, tool_card
 from app.wire.transcript import show_duration
 
 
@@ -47,7 +47,8 @@ class LiveCards:
             case ToolInputDelta(_, delta):
                 self._arguments.setdefault(call_id, []).append(delta)
             case ToolInputAvailable(_, name, value):
-                return self._put(call_id, ToolCard(name, "running", show_input(value)))
+                asking = confirm_card(name, value, approval_of(event.provider_metadata))
+                return self._put(call_id, asking or ToolCard(name, "running", show_input(value)))
             case ToolInputError(_, name, value, text):
                 return self._put(call_id, ToolCard(name, "failed", show_input(value), error=text))
             case ToolOutputAvailable(_, output):

@@ -70,17 +70,30 @@ class ToolCard:
 
 def tool_card(part: ToolPart, duration: str = "") -> ToolCard:
     """The card of a stored call."""
-    condition = _CONDITIONS[part.state]
+    condition = "waiting" if part.preliminary else _CONDITIONS[part.state]  # it would have gone on
+    if (asking := confirm_card(part.name, part.input, part.asks)) is not None:
+        return asking
     done = condition == "done"
     return ToolCard(
         name=part.name,
         condition=condition,
         input=show_input(part.input if "input" in part.model_fields_set else (part.model_extra or {}).get("rawInput")),
-        approval_id=part.approval.id if part.approval is not None and condition == "asking" else None,
+        approval_id=part.asks,
         **(shown_output(part.output) if done else {}),
         error=(part.error_text or "The tool failed.") if condition == "failed" else "",
         duration=duration if condition in ENDED else "",
     )
+
+
+def confirm_card(name: str, value: Any, approval_id: str | None) -> ToolCard | None:
+    """The card of a question that an app without requests for approval is asked by a call of `confirm`: here it is the
+    call that it is about. None for any other call.
+    """
+    match value:
+        case {"toolName": str(tool_name), "input": asked} if name == "confirm" and approval_id is not None:
+            return ToolCard(tool_name, "asking", show_input(asked), approval_id=approval_id)
+        case _:
+            return None
 
 
 def superseded_card(part: ToolPart) -> ToolCard:

@@ -418,8 +418,20 @@ async def test_an_older_client_is_given_a_call_of_confirm_instead(house, ran):
     assert desk.messages[-1].parts == (await house.store.load("b")).messages[-1].parts
 
 
-@pytest.mark.parametrize("output", [{"approved": False}, {"approved": "true"}, "yes", None, {}, ["approved"], 1])
-async def test_only_a_clear_yes_is_one(house, ran, output):
+@pytest.mark.parametrize("output", [{"approved": "true"}, "yes", None, {}, ["approved"], 1])
+async def test_an_answer_that_is_neither_yes_nor_no_leaves_the_question_open(house, ran, output):
+    desk = new_desk(house, ran, shows_approvals=False)
+    events = await desk.post(SteppedProvider(calling(WEATHER)))
+    desk.change(events[2].tool_call_id, state="output-available", output=output)
+    with pytest.raises(InvalidRequest, match="approved"):
+        await desk.post(ScriptedProvider(*saying("x")))
+    desk.change(events[2].tool_call_id, state="output-available", output={"approved": True})
+    await desk.post(ScriptedProvider(*saying("x")))
+    assert ran == [ROME]
+
+
+@pytest.mark.parametrize("output", [{"approved": False}, False])
+async def test_a_clear_no_is_one(house, ran, output):
     desk = new_desk(house, ran, shows_approvals=False)
     events = await desk.post(SteppedProvider(calling(WEATHER)))
     desk.change(events[2].tool_call_id, state="output-available", output=output)

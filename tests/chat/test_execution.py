@@ -8,7 +8,8 @@ import json
 import pytest
 
 from app.chat.execution import FAILED, MAX_PRELIMINARY, MOST_SOURCES
-from app.core.events import MessageFinish, SourceUrl, ToolOutputAvailable, ToolOutputError
+from app.chat.made_files import TOO_MUCH
+from app.core.events import GeneratedFile, MessageFinish, SourceUrl, ToolOutputAvailable, ToolOutputError
 from app.core.tools import ToolFile, ToolOutput, ToolSource
 from tests.chat.scripted import SteppedProvider, calling, saying
 from tests.chat.test_tool_turns import answer_of, play, results, tool
@@ -105,3 +106,15 @@ async def test_sources_hold_nothing_that_a_client_could_not_send_back_and_are_bo
     assert len(sources) == MOST_SOURCES
     assert (sources[0].url, sources[0].title) == ("https://a.example/\ufffd\ufffd", "a\ufffdb")
     assert "\\u0000" not in json.dumps((await answer_of(house)).to_wire())
+
+
+async def test_names_of_files_are_text_and_an_answer_makes_only_so_many_megabytes_of_them(house):
+    async def drawing(arguments, context):
+        files = [ToolFile("image/png", bytes([number]) * 9_000_000, f"a\0{number}") for number in range(12)]
+        return ToolOutput("x", files=tuple(files))
+
+    provider = SteppedProvider(calling(CALL), saying("x"))
+    events = await play(house, provider, tool(execute=drawing))
+    names = [event.filename for event in events if isinstance(event, GeneratedFile)]
+    assert names == [f"a\ufffd{number}" for number in range(11)]
+    assert events[-1].metadata["warnings"] == [{"setting": "files", "details": TOO_MUCH}]

@@ -165,6 +165,18 @@ async def test_resources_come_as_two_tools(server: Serve) -> None:
             await call(connection, "read_resource", uri="notes://two")
 
 
+async def test_what_a_server_lists_is_bounded_and_nothing_in_it_passes_for_ours() -> None:
+    server = McpServer("demo", command=(sys.executable, str(SERVER.with_name("hostile_mcp_server.py"))))
+    async with connected(server) as connection:
+        offered = await connection.tools()
+        names = [tool.spec.name for tool in offered.tools]
+        assert names[:2] == ["demo__a___b__", "demo__tool_0"]
+        assert len(names) == 126
+        assert offered.tools[0].spec.description == "beforeafter"
+        assert all(problem.isprintable() and len(problem) < 200 for problem in offered.problems)
+        assert offered.problems[-1] == "The MCP server demo has 20003 tools; the first 128 are used."
+
+
 async def test_a_server_that_gets_new_tools_is_listed_again(server: Serve) -> None:
     async with connected(server()) as connection:
         before = await connection.tools()

@@ -88,6 +88,13 @@ def test_a_button_answers(client: TestClient, headers: dict[str, str], field: st
     assert len(messages(client)) == 2, "the answer goes on, no other one begins"
 
 
+def test_whoever_says_yes_and_no_has_not_said_yes(client: TestClient) -> None:
+    approval_id = ask(client)
+    client.post("/c/chat-1", data=dict.fromkeys(("approve", "always", "deny"), approval_id), headers=FORM)
+    assert calls(client)[0]["state"] == "output-denied"
+    assert policy(client) is None
+
+
 def test_a_yes_for_always_leaves_other_tools_alone(client: TestClient) -> None:
     ask(client, "both")
     client.patch("/api/ai/blocks/chat-1", json={"ai:toolpolicy": {"fetch_*": "off"}}, headers=FORM)

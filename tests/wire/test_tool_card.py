@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.core.messages import ToolPart
+from app.core.messages import ToolPart, approval_metadata
 from app.wire.tool_card import MOST_CHARACTERS, MOST_ROWS, Table, as_table, show_name, show_output, tool_card
 
 
@@ -91,3 +91,18 @@ def test_a_picture_that_a_service_made_is_shown_as_one() -> None:
 )
 def test_nothing_else_is_a_picture(output: Any) -> None:
     assert card("output-available", input={}, output=output).picture == ""
+
+
+def test_a_question_that_an_app_is_asked_by_confirm_is_a_question_here_too() -> None:
+    question = {"toolName": "delete_note", "input": {"name": "n1"}, "toolCallId": "c1"}
+    metadata = approval_metadata("ap1")
+    fields = {"type": "tool-confirm", "toolCallId": "q", "input": question, "callProviderMetadata": metadata}
+    asked = tool_card(ToolPart.model_validate({**fields, "state": "input-available"}))
+    assert (asked.name, asked.condition, asked.approval_id) == ("delete_note", "asking", "ap1")
+    assert '"n1"' in asked.input
+    answered = tool_card(ToolPart.model_validate({**fields, "state": "output-available", "output": {"approved": True}}))
+    assert (answered.condition, answered.approval_id) == ("done", None)
+
+
+def test_an_output_that_was_to_be_replaced_is_none_when_nothing_replaced_it() -> None:
+    assert card("output-available", input={}, output=1, preliminary=True).condition == "waiting"

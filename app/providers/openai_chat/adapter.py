@@ -41,13 +41,10 @@ class OpenAIChatAdapter:
     @asynccontextmanager
     async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
         create = self._client.chat.completions.with_streaming_response.create
-        settings = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        # The SDK has no names for what other services take, and looks at each message for seconds where there are many.
+        rest = {name: value for name, value in body.items() if name != "model"}
         async with create(
-            model=body["model"],
-            messages=body["messages"],
-            stream=True,
-            extra_body=settings,  # the SDK has no names for what other services take
-            timeout=limits(timeouts),
+            model=body["model"], messages=[], stream=True, extra_body=rest, timeout=limits(timeouts)
         ) as response:
             yield response.http_response
 
