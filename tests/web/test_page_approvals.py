@@ -178,3 +178,17 @@ def test_another_question_takes_the_buttons_off_the_page(client: TestClient) -> 
     page = client.get("/c/chat-1").text
     assert "Not allowed" in page
     assert 'name="approve"' not in page
+
+
+@pytest.mark.parametrize(("field", "state"), [("approve", "output-available"), ("deny", "output-denied")])
+def test_what_an_older_app_was_asked_by_confirm_is_answered_here(client: TestClient, field: str, state: str) -> None:
+    question = {"messages": [{"role": "user", "content": "calculate 1+1"}]}
+    assert client.post("/api/ai/chat/chat-1", json=question).status_code == 200
+    (asked,) = calls(client)
+    assert (asked["type"], asked["state"]) == ("tool-confirm", "input-available")
+    approval_id = asked["callProviderMetadata"]["palaver"]["approvalId"]
+    assert f'name="approve" value="{approval_id}"' in client.get("/c/chat-1").text
+    client.post("/c/chat-1", data={field: approval_id, "text": ""}, headers=FORM)
+    confirm, called = calls(client)
+    assert confirm["output"] == {"approved": field == "approve"}
+    assert (called["type"], called["state"]) == ("tool-calculate", state)
