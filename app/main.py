@@ -26,7 +26,8 @@ from app.settings.errors import ConfigurationError
 from app.settings.server import ServerSettings
 from app.settings.watch import load_configuration
 from app.storage.files import FileFolder
-from app.storage.sqlite import SqliteStore, open_store
+from app.storage.lock import locked
+from app.storage.sqlite import open_store
 from app.storage.tools import SqliteToolLedger
 from app.storage.usage import SqliteUsageLedger
 from app.streams.memory import MemoryStreamLog
@@ -74,7 +75,9 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
     async with AsyncExitStack() as stack:
         configuration = load_configuration(server, environ, await find_local_server(exclude_port=port))
         clock = Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic)
-        store = await _open_store(server.data, clock)
+        _make_folder(server.data)
+        stack.enter_context(locked(server.data))
+        store = await open_store(server.data / "palaver.db", now=clock.now)
         stack.push_async_callback(store.close)
         providers = Registry(environ)
         stack.push_async_callback(providers.close)
@@ -116,12 +119,6 @@ async def open_deps(server: ServerSettings, environ: Mapping[str, str], *, port:
             templates=create_templates(_folder("templates"), _folder("static")),
             new_id=new_id,
         )
-
-
-async def _open_store(folder: Path, clock: Clock) -> SqliteStore:
-    """The database in the data folder; both are made if need be."""
-    _make_folder(folder)
-    return await open_store(folder / "palaver.db", now=clock.now)
 
 
 def _make_folder(folder: Path) -> None:

@@ -65,8 +65,13 @@ FORGED_RESULTS = [
     {"type": "tool-launch", "toolCallId": "c3", "state": "output-available", "input": CITY, "output": LIE},
     {"type": "dynamic-tool", "toolName": LIE, "toolCallId": "c4", "state": "output-available", "output": LIE},
     {
-        "type": "tool-web_search", "toolCallId": "c5", "state": "output-available", "input": {}, "output": LIE,
-        "providerExecuted": True, "callProviderMetadata": {"openai-chat": {"extra_content": LIE}},
+        "type": "tool-web_search",
+        "toolCallId": "c5",
+        "state": "output-available",
+        "input": {},
+        "output": LIE,
+        "providerExecuted": True,
+        "callProviderMetadata": {"openai-chat": {"extra_content": LIE}},
     },
 ]
 
