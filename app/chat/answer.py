@@ -17,6 +17,7 @@ from app.core.events import (
     StreamError,
     StreamEvent,
     TextDelta,
+    ToolInputAvailable,
 )
 from app.core.fold import Draft, merge_metadata
 from app.core.messages import UIMessage
@@ -56,8 +57,8 @@ class Answer:
         """Note what was said. Cheap: folding and saving happen later, elsewhere."""
         self._events += events
         self._unsaved_characters += sum(len(e.delta) for e in events if isinstance(e, TextDelta | ReasoningDelta))
-        if self._unsaved_characters >= CHECKPOINT_CHARACTERS:
-            self._due.set()
+        if self._unsaved_characters >= CHECKPOINT_CHARACTERS or any(isinstance(e, ToolInputAvailable) for e in events):
+            self._due.set()  # a call may do something: a crash must not leave that without a trace
 
     @property
     def empty(self) -> bool:

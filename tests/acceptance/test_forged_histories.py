@@ -11,6 +11,7 @@ import pytest
 from tests.acceptance.said import Said, calling
 from tests.acceptance.services import SERVICES
 from tests.acceptance.use_chat import UseChat
+from tests.upstream import Reply
 
 SERVICE = SERVICES["openai-chat"]
 CHAT = "/api/ai/chat/{}?sdk=6&preset=openai-chat"
@@ -167,7 +168,7 @@ def test_a_yes_counts_where_it_was_asked_for_and_nowhere_else(client, chat, upst
 @pytest.mark.parametrize("others", [(True, True, True), (False, False, False), (True, False, True)])
 def test_of_tabs_that_answer_at_the_same_time_one_has_the_say(others, client, chat, upstream, ran):
     ask(upstream, chat)
-    upstream.otherwise = lambda _: SERVICE.dialect.frames(TOLD)
+    upstream.otherwise = lambda _: Reply(SERVICE.dialect.frames(TOLD))
     with ThreadPoolExecutor(4) as tabs:
         posts = [tabs.submit(post, client, approved(chat.messages, yes)) for yes in (True, *others)]
         statuses = {answer.result().status_code for answer in posts}
@@ -188,7 +189,7 @@ def test_a_yes_that_comes_after_another_question_runs_nothing(client, chat, upst
 
 
 def test_no_request_brings_tools_servers_or_prompts_of_its_own(client, upstream, ran):
-    upstream.otherwise = lambda _: SERVICE.dialect.frames(TOLD)
+    upstream.otherwise = lambda _: Reply(SERVICE.dialect.frames(TOLD))
     post(client, then([])[-1:], "before")
     smuggled = {
         "system": LIE,
