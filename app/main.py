@@ -34,9 +34,9 @@ from app.streams.memory import MemoryStreamLog
 from app.tools.toolbox import open_toolbox
 from app.web.deps import Deps, State
 from app.web.errors import exception_handlers
-from app.web.pages import create_templates
 from app.web.routes import routes
 from app.web.security import Guard, SecurityPolicy
+from app.web.templates import create_templates
 
 _HERE = Path(__file__).parent
 

@@ -6,98 +6,37 @@ Everything here works without JavaScript too: the form is a form, and the page i
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.chat.live import Run
 from app.chat.presets import check_block_changes
 from app.core.errors import AppError, ApprovalRefused, NotFound, RunInProgress
-from app.core.files import IMAGE_TYPES
 from app.core.messages import ToolPart, UIMessage
-from app.core.model import Preset
 from app.core.ports import Conversation, ConversationPage
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
 from app.web.streaming import next_batch, stream_response
+from app.web.templates import LISTED, app_page
 from app.web.turn_form import read_fields, turn_of
 from app.wire.html import HtmlEncoder
-from app.wire.markdown import render
-from app.wire.tool_card import pretty_json, show_name, superseded_card, tool_card
 from app.wire.transcript import (
     Place,
-    describe_ending,
-    element_id,
     mark_of_messages,
     open_requests,
     places_of,
     render_transcript,
-    shown_parts,
-    timed_parts,
 )
 
-LISTED = 40
-"""Conversations in the sidebar before "Show more"."""
 FLUSH_SECONDS = 0.03
 """Between two messages of a stream; what the model says in the meantime goes out together."""
 _REST = 4
 """Between two messages a stream also rests this many times what the last one cost to render."""
-
-_OWN_FILE = re.compile(r"/files/[0-9a-f]{64}")
-_INLINE_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+", re.ASCII)
-
-
-def create_templates(folder: Path, static_folder: Path) -> Environment:
-    """The templates of `folder`; `static('app.css')` in them is the file's URL with a hash of its content."""
-    hashes = {
-        path.relative_to(static_folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:12]
-        for path in static_folder.rglob("*")
-        if path.is_file()
-    }
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        auto_reload=False,
-    )
-    environment.globals["static"] = lambda name: f"/static/{name}?v={hashes[name]}"
-    environment.filters.update(
-        markdown=lambda text: Markup(render(text)),  # noqa: S704  # sanitised; nothing else is inserted unescaped
-        element_id=element_id,
-        ending=describe_ending,
-        pretty_json=pretty_json,
-        superseded_card=superseded_card,
-        tool_card=tool_card,
-        tool_name=show_name,
-        shown=shown_parts,
-        timed_parts=timed_parts,
-        preset_title=preset_title,
-        preset_model=preset_model,
-    )
-    environment.tests["inline_image"] = lambda url: _INLINE_IMAGE.fullmatch(url) is not None
-    environment.tests["own_file"] = lambda url: _OWN_FILE.fullmatch(url) is not None
-    environment.tests["image_type"] = lambda media_type: media_type.lower() in IMAGE_TYPES
-    return environment
-
-
-def preset_title(preset: Preset) -> str:
-    """Nobody knows a preset called `default`: that one is known by its model."""
-    return preset.title or (preset.name if preset.name != "default" else preset_model(preset) or preset.name)
-
-
-def preset_model(preset: Preset) -> str:
-    return preset.values.model or preset.default_model or ""
 
 
 async def get_home(request: Request[State]) -> Response:
@@ -200,13 +139,10 @@ async def _page(
         "edited": edited,
         "presets": deps.configuration().presets,
         "chosen": chosen or await _chosen_preset(deps, block_id),
-        "page": await deps.store.page(limit=LISTED),
-        "current": block_id,
         "notice": notice,
         "text": text or (edited.text if edited is not None else ""),
     }
-    template = deps.templates.get_template("chat.html")
-    return HTMLResponse(await asyncio.to_thread(template.render, values))  # long answers take their time
+    return await app_page(request, "chat.html", current=block_id, **values)
 
 
 async def _present(deps: Deps, block_id: str) -> tuple[Run | None, Sequence[UIMessage], str]:

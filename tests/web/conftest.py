@@ -29,9 +29,9 @@ from app.settings.server import ServerSettings
 from app.web import auth
 from app.web.body import read_object
 from app.web.errors import exception_handlers
-from app.web.pages import create_templates
 from app.web.protocol import HttpProtocol
 from app.web.security import Guard, SecurityPolicy
+from app.web.templates import create_templates
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from app.core.messages import parse_messages
 from app.core.ports import Conversation
-from app.web.pages import create_templates
+from app.web.templates import create_templates
 from app.wire.exports import disposition, file_ids, to_html, to_json, to_markdown, with_contents
 
 ROOT = Path(__file__).parents[2]

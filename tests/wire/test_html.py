@@ -44,7 +44,7 @@ from app.core.events import (
 from app.core.fold import fold
 from app.core.messages import ToolPart, UIMessage
 from app.core.ports import ConversationPage, ConversationSummary
-from app.web.pages import create_templates
+from app.web.templates import create_templates
 from app.wire.html import HtmlEncoder
 from app.wire.markdown import render
 from app.wire.transcript import Place, element_id, render_transcript

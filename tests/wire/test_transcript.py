@@ -11,7 +11,7 @@ import pytest
 
 from app.core.messages import UIMessage, parse_messages
 from app.core.ports import Branch
-from app.web.pages import create_templates
+from app.web.templates import create_templates
 from app.wire.transcript import (
     Place,
     describe_ending,
