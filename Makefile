@@ -16,7 +16,7 @@ run: .venv/installed ## Install what is missing, then start the server: make run
 	@exec $(VENV)/python -m app serve $(ARGS)
 
 bench: .venv/installed-dev ## Measure what it costs on this machine
-	@$(VENV)/python -m bench.run
+	@$(VENV)/python -m bench $(ARGS)
 
 test: .venv/installed-dev $(REACT)/dist/built ## Run every test, those in a real browser included
 	@$(VENV)/python -m scripts.test

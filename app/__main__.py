@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from app import __version__
 from app.core.errors import AppError
@@ -19,22 +18,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from app.commands import COMMANDS
 
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(COMMANDS[options.command](vars(options), os.environ))
+        code = COMMANDS[options.command](vars(options), os.environ)
+        sys.stdout.flush()
     except (ConfigurationError, AppError) as error:
         print(f"palaver: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it runs: half the cost of a streamed token."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
+    except BrokenPipeError:  # `palaver doctor | head`: whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return 0
+    else:
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", parents=[files], help="start the server")
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", help="port to listen on (the first free one from 8000 on; 0 picks any)")
+    serve.add_argument("--tls-certificate", metavar="FILE", help="serve HTTPS with this certificate (PEM)")
+    serve.add_argument("--tls-key", metavar="FILE", help="the key of the certificate (PEM, without a password)")
+    serve.add_argument("--workers", metavar="N", help="processes that share the work (1)")
     commands.add_parser("presets", parents=[files], help="list the presets, and which one answers by default and why")
     commands.add_parser("doctor", parents=[files], help="check each preset: is its key there, does its service answer")
     return parser

@@ -5,33 +5,67 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import nullcontext
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from socket import socket
+from ssl import SSLContext
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
-from app.providers.discover import check, find_local_server
+from app.core.model import Configuration, Preset
+from app.providers.discover import find_local_server
 from app.settings.server import ServerSettings, read_server_settings
 from app.settings.watch import load_configuration
+from app.workers import Parent, Seat
 
-Command = Callable[[Mapping[str, Any], Mapping[str, str]], Coroutine[Any, Any, int]]
+Result = TypeVar("Result")
+Command = Callable[[Mapping[str, Any], Mapping[str, str]], int]
+"""From the command line and the environment to the exit status."""
 
 
-async def serve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    """Run the server until it is told to end."""
+def serve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    """Run the server until it is told to end: in this process, or in several that this one starts."""
     from app.log import configure_logging
-    from app.main import create_app, open_deps
-    from app.server import Server, listen
+    from app.main import held_folder, prepare
+    from app.server import listen, raise_file_limit, tls_context
 
     settings = read_server_settings(arguments, environ)
-    secrets = _secrets(settings, environ)
-    configure_logging(settings.log_level, secrets)
+    configure_logging(settings.log_level, _secrets(settings, environ))
+    raise_file_limit()
     listener = listen(settings.host, settings.port)
-    port = listener.getsockname()[1]
+    if settings.workers == 1:
+        tls = None if settings.certificate is None else tls_context(settings.certificate)
+        return _run(_serve(settings, environ, listener, tls=tls))
+    with held_folder(settings.data):
+        origin = _run(prepare(settings, environ, port=listener.getsockname()[1]))
+        return Parent(
+            settings.workers,
+            listener,
+            run=lambda seat: _run(_serve(settings, environ, listener, seat=seat)),
+            announce=lambda: _announce(settings, listener, origin),
+        ).serve()
 
-    async with open_deps(settings, environ, port=port) as deps:
+
+async def _serve(
+    settings: ServerSettings,
+    environ: Mapping[str, str],
+    listener: socket,
+    *,
+    tls: SSLContext | None = None,
+    seat: Seat | None = None,
+) -> int:
+    from app.log import configure_logging
+    from app.main import create_app, open_deps
+    from app.server import Server
+
+    port = listener.getsockname()[1]
+    async with open_deps(settings, environ, port=port, worker=None if seat is None else seat.number) as deps:
         configuration = deps.configuration()
         written_down = [preset.api_key for preset in configuration.presets.values() if preset.api_key]
-        configure_logging(settings.log_level, [*secrets, *written_down])
-        server = Server(create_app(settings, lambda: nullcontext(deps)), deps.runs)
-        print(f"Palaver is at {_address(settings, port)}\n{configuration.origin}", flush=True)
+        configure_logging(settings.log_level, [*_secrets(settings, environ), *written_down])
+        server = Server(create_app(settings, lambda: nullcontext(deps)), deps.runs, tls=tls, seat=seat)
+        if seat is None:
+            _announce(settings, listener, configuration.origin)
         await server.serve([listener])
     return 0
 
@@ -52,26 +86,76 @@ async def presets(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> i
 
 
 async def doctor(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
-    """Check every preset; 1 where one of them could not answer."""
+    """Check every preset, and the names of tools; 1 where a preset could not answer."""
+    from app.providers.checkup import check
+
     configuration = load_configuration(
         read_server_settings(arguments, environ), environ, await find_local_server()
     ).current()
     print(configuration.origin)
-    checks = await asyncio.gather(*(check(preset, environ) for preset in configuration.presets.values()))
+    asked = [check(preset, environ, _model(configuration, preset)) for preset in configuration.presets.values()]
+    checks, notes = await asyncio.gather(asyncio.gather(*asked), _tool_problems(configuration, environ))
     width = max(len(name) for name in configuration.presets)
     for preset, result in zip(configuration.presets.values(), checks, strict=True):
         print(f"{'ok  ' if result.ok else 'FAIL'}  {preset.name:<{width}}  {result.sentence}")
+    for sentence in notes:
+        print(f"note  {sentence}")
     return 0 if all(result.ok for result in checks) else 1
 
 
-COMMANDS: Mapping[str, Command] = {"serve": serve, "presets": presets, "doctor": doctor}
+async def _tool_problems(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with tools, MCP servers, and the names of both. Nothing runs, so an empty house will do."""
+    from app.chat.tool_names import lost_names
+    from app.storage.files import FileFolder
+    from app.storage.sqlite import open_store
+    from app.tools.toolbox import open_toolbox
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    with TemporaryDirectory() as folder:
+        store = await open_store(Path(folder) / "palaver.db", now=now)
+        try:
+            async with open_toolbox(lambda: configuration, environ, now, store, FileFolder(Path(folder))) as toolbox:
+                overview = await toolbox.overview()
+        finally:
+            await store.close()
+    return [*overview.problems, *lost_names(configuration, overview)]
+
+
+def _model(configuration: Configuration, preset: Preset) -> str | None:
+    return preset.values.model or configuration.values.model
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    """On uvloop, where it runs: half the cost of a streamed token."""
+    try:
+        import uvloop
+    except ImportError:
+        loop_factory = None
+    else:
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(work)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "serve": serve,
+    "presets": lambda arguments, environ: _run(presets(arguments, environ)),
+    "doctor": lambda arguments, environ: _run(doctor(arguments, environ)),
+}
+
+
+def _announce(settings: ServerSettings, listener: socket, origin: str) -> None:
+    workers = f", with {settings.workers} workers" if settings.workers > 1 else ""
+    print(f"Palaver is at {_address(settings, listener.getsockname()[1])}{workers}\n{origin}", flush=True)
 
 
 def _address(settings: ServerSettings, port: int) -> str:
     if settings.public_url:
         return settings.public_url
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    return f"{'http' if settings.certificate is None else 'https'}://{host}:{port}"
 
 
 def _secrets(settings: ServerSettings, environ: Mapping[str, str]) -> list[str]:

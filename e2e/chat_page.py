@@ -53,7 +53,8 @@ class Chat:
 
     @property
     def listed(self) -> Locator:
-        return self.page.get_by_role("navigation").get_by_role("listitem")
+        """The titles of the conversations at the side."""
+        return self.page.locator("#conversations .title")
 
     def shown(self) -> list[str]:
         return self.page.locator(".bubble, .parts > .prose").all_inner_texts()

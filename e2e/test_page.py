@@ -40,7 +40,7 @@ def test_a_first_message_is_answered_and_the_conversation_gets_an_address_and_a_
     expect(chat.box).to_have_value("")
     expect(chat.page).to_have_url(re.compile(r"/c/chat-[\w-]+$"))
     expect(chat.page).to_have_title("say **hello** there")
-    expect(chat.listed.first.get_by_role("link")).to_have_attribute("aria-current", "page")
+    expect(chat.listed.first).to_have_attribute("aria-current", "page")
     expect(chat.page.get_by_role("heading", name="What shall we talk about?")).to_have_count(0)
     expect(chat.answers.last).to_contain_text(re.compile(r"echo · \d+ tokens · [\d.]+ s"))
 
@@ -58,7 +58,7 @@ def test_an_answer_grows_while_it_is_made(chat: Chat, upstream: Upstream) -> Non
     chat.open("fake-openai")
     chat.send("Write")
     expect(chat.answers.locator("h1")).to_have_text("Title")
-    expect(chat.answers.locator(".prose p").last).to_have_text("second *par")
+    expect(chat.answers.locator(".prose p").last).to_have_text("second par")
     first = chat.answers.locator("h1").element_handle()
     gate.open()
     expect(chat.answers.locator("em")).to_have_text("paragraph")
@@ -158,7 +158,7 @@ def test_conversations_are_switched_by_the_list(chat: Chat) -> None:
     chat.ask(first)
     chat.page.get_by_role("link", name="New chat").first.click()
     chat.ask(second)
-    chat.page.get_by_role("link", name=first).click()
+    chat.page.get_by_role("link", name=first, exact=True).click()
     expect(chat.questions).to_have_text(first)
     expect(chat.page.get_by_role("heading", level=1)).to_have_text(first)
     chat.page.go_back()
@@ -327,22 +327,6 @@ def test_a_reader_who_scrolled_up_is_left_alone(chat: Chat, upstream: Upstream) 
     assert chat.js("scrollY") == position
     to_end.click()
     assert chat.js(distance) < 5
-
-
-def test_a_conversation_is_deleted_after_a_question(chat: Chat) -> None:
-    name = f"say {token_hex(4)}"
-    chat.open()
-    chat.ask(name)
-    item = chat.listed.filter(has_text=name)
-    item.hover()
-    item.get_by_role("button", name="Delete").click()
-    chat.page.get_by_role("button", name="Cancel").click()
-    expect(item).to_have_count(1)
-    item.hover()
-    item.get_by_role("button", name="Delete").click()
-    chat.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(chat.page.get_by_role("heading", name="What shall we talk about?")).to_be_visible()
-    expect(item).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

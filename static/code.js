@@ -1,18 +1,15 @@
-// Code blocks: a bar with the language and a button to copy. Only finished blocks; the place is reserved by the style sheet.
+// Code blocks: buttons to copy and to wrap lines, beside the language. Only finished blocks; their bar has its height already.
 
-const template = document.querySelector("#code-bar");
+const actions = document.querySelector("#code-actions");
 const dress = (root) => {
-  for (const code of root.querySelectorAll(".prose pre > code:first-child")) {
-    if (code.closest(".tail")) continue;
-    const bar = template.content.firstElementChild.cloneNode(true);
-    const language = [...code.classList].find((name) => name.startsWith("language-"));
-    bar.firstElementChild.textContent = language ? language.slice("language-".length) : "";
-    code.before(bar);
+  for (const bar of root.querySelectorAll(".code:not(.growing) > .code-bar:not(:has(button))")) {
+    bar.append(actions.content.cloneNode(true));
+    const code = bar.parentElement.querySelector("code");
     if (code.scrollWidth > code.clientWidth) code.tabIndex = 0; // what scrolls must be reachable by keys
   }
 };
 dress(document);
-addEventListener("htmx:before:settle", (event) => dress(event.target));
+addEventListener("htmx:before:settle", ({ target }) => dress(target.matches(".code") ? target.parentElement : target));
 
 const copy = async (button, value) => {
   await navigator.clipboard.writeText(value);
@@ -20,11 +17,16 @@ const copy = async (button, value) => {
   setTimeout(() => delete button.dataset.copied, 1500);
 };
 addEventListener("click", ({ target }) => {
+  const wrap = target.closest("[data-wrap]");
+  if (wrap) wrap.ariaPressed = wrap.closest(".code").classList.toggle("wrapped");
   const button = target.closest("[data-copy]");
   if (!button) return;
-  if (button.dataset.copy === "code") copy(button, button.closest("pre").querySelector("code").textContent);
+  if (button.dataset.copy === "code") copy(button, button.closest(".code").querySelector("code").textContent);
   else {
-    const paragraphs = button.closest(".message").querySelectorAll(".parts > .prose");
-    copy(button, [...paragraphs].map((part) => part.innerText.trim()).join("\n\n"));
+    const message = button.closest(".message");
+    message.classList.add("copying"); // what belongs to the page is not copied
+    const text = [...message.querySelectorAll(".parts > .prose")].map((part) => part.innerText.trim()).join("\n\n");
+    message.classList.remove("copying");
+    copy(button, text);
   }
 });

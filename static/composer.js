@@ -1,28 +1,41 @@
-// Composer: Enter sends, Shift+Enter breaks the line, an input method's Enter is its own.
+// Composer: Enter sends, Shift+Enter breaks the line, an input method's Enter is its own; Up edits what was sent last.
+// `composer:fill` puts another text, and other files, into it.
 
 const composer = document.querySelector("#composer");
 const text = document.querySelector("#text");
-const isRunning = () => composer.querySelector(".stop") !== null;
+const isFine = matchMedia("(pointer: fine)").matches; // else a phone: the focus opens its keyboard, Enter breaks the line
+const isInputMethod = (event) => event.isComposing || event.keyCode === 229; // Safari's last Enter says only the latter
+const files = () => [...document.querySelectorAll("#attachments input:checked")].map(({ value, dataset }) => ({ url: value, ...dataset }));
+const isEmpty = () => !text.value && !document.querySelector("#attachments li");
+const fill = (detail) => composer.dispatchEvent(new CustomEvent("composer:fill", { detail }));
+
 text.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  if (matchMedia("(pointer: coarse)").matches) return; // on a phone Enter breaks the line, the button sends
-  event.preventDefault();
-  if (text.value.trim() && !isRunning()) composer.requestSubmit();
+  if (event.defaultPrevented || isInputMethod(event) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+  if (event.key === "Enter" && isFine) {
+    event.preventDefault();
+    if (text.value.trim() || files().length || document.querySelector("#attachments [aria-busy]")) composer.requestSubmit();
+  } else if (event.key === "ArrowUp" && isEmpty()) {
+    const last = [...document.querySelectorAll("[data-edit]")].at(-1);
+    if (!last) return;
+    event.preventDefault();
+    last.click();
+  } else if (event.key === "Escape" && editing) {
+    event.preventDefault();
+    cancel();
+  }
 });
 addEventListener("keydown", (event) => {
-  const isElsewhere = document.querySelector("dialog[open], :popover-open") || event.target.closest?.("select");
-  if (event.key === "Escape" && !event.isComposing && !isElsewhere) composer.querySelector(".stop")?.click();
+  const isElsewhere = document.querySelector("dialog[open], :popover-open") || event.target.closest?.("select, #variables");
+  if (event.key !== "Escape" || event.defaultPrevented || isInputMethod(event) || isElsewhere) return;
+  composer.querySelector(".stop")?.click();
 });
-const focus = () => {
-  const isFree = document.activeElement === document.body;
-  if (isFree && matchMedia("(pointer: fine)").matches) text.focus(); // on a phone that would open the keyboard
-};
+const focus = () => { if (document.activeElement === document.body && isFine) text.focus(); };
 focus();
 // The button that had the focus is gone. After one request for approval comes the next, if there is one.
 let answered = false;
 composer.addEventListener("submit", ({ submitter }) => {
   answered = submitter?.closest(".approval") != null;
-  if (answered && matchMedia("(pointer: fine)").matches) text.focus();
+  if (answered && isFine) text.focus();
 });
 addEventListener("done", () => {
   const next = answered && !text.value && document.querySelector(".message:last-child .tool:has(.approval button) summary");
@@ -32,44 +45,61 @@ addEventListener("done", () => {
 });
 if (!CSS.supports("field-sizing", "content")) {
   text.addEventListener("input", () => {
-    text.rows = 1;
-    while (text.rows < 12 && text.scrollHeight > text.clientHeight) text.rows += 1;
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight}px`;
   });
 }
-const fill = (value) => {
-  text.value = value;
-  text.dispatchEvent(new Event("input"));
-};
-// The text goes when the server has taken it, not before.
-let sent = "";
+composer.addEventListener("composer:fill", ({ detail }) => {
+  text.value = detail.text;
+  text.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
+// What was sent goes when the server has taken it, not before.
+let sent = null;
 let editing = null; // what was there before a message was edited
-composer.addEventListener("submit", (event) => { sent = event.submitter?.name ? "" : text.value; });
+composer.addEventListener("submit", (event) => {
+  sent = event.submitter?.name ? null : { text: text.value, urls: files().map((file) => file.url) };
+});
 composer.addEventListener("htmx:sse:after:connection", () => {
-  if (sent && text.value === sent) fill(editing?.draft ?? "");
-  sent = "";
+  if (sent) {
+    const left = { text: text.value === sent.text ? "" : text.value, files: files().filter((file) => !sent.urls.includes(file.url)) };
+    const isNew = left.text || left.files.length;
+    document.querySelector("#message-id").name = "message_id"; // what is left is a draft of its own
+    fill(isNew || !editing ? left : editing.draft);
+  }
+  sent = null;
   editing = null;
   if (location.pathname !== composer.getAttribute("action")) {
     history.replaceState(null, "", composer.getAttribute("action"));
   }
 });
+
 // Editing: a message comes back into the box, and what is sent from there is another version of it.
+const attached = (message) => [...message.querySelectorAll(".files > img[src^='/files/'], .files > a[href^='/files/']")].map((element) => {
+  const isImage = element.matches("img");
+  const name = isImage ? element.alt : element.textContent.trim();
+  const address = isImage ? element.getAttribute("src") : element.getAttribute("href").split("?")[0];
+  return { url: `${address}?name=${encodeURIComponent(name)}`, name, type: isImage ? "image/png" : "" };
+});
 const edit = (link) => {
   const field = document.querySelector("#message-id");
+  const message = link.closest(".message");
   editing?.link.removeAttribute("aria-current");
-  editing = { draft: text.value, name: field.name, value: field.value, ...editing, link };
+  editing = { draft: { text: text.value, files: files() }, name: field.name, value: field.value, ...editing, link };
   Object.assign(field, { name: "edit", value: link.dataset.edit });
   link.setAttribute("aria-current", "true");
   document.querySelector("#notice").replaceChildren(document.querySelector("#editing").content.cloneNode(true));
-  fill(link.closest(".message").querySelector(".bubble").textContent);
+  fill({ text: message.querySelector(".bubble").textContent, files: attached(message) });
   text.focus();
 };
 const cancel = () => {
-  Object.assign(document.querySelector("#message-id"), { name: editing.name, value: editing.value });
-  editing.link.removeAttribute("aria-current");
-  document.querySelector("#notice").replaceChildren();
-  fill(editing.draft);
-  text.focus();
+  const { draft, link, name, value } = editing;
   editing = null;
+  fill(draft);
+  Object.assign(document.querySelector("#message-id"), { name, value });
+  link.removeAttribute("aria-current");
+  document.querySelector("#notice").replaceChildren();
+  text.focus();
 };
 addEventListener("click", (event) => {
   const link = event.target.closest("[data-edit], [data-edit-end]");
@@ -78,4 +108,3 @@ addEventListener("click", (event) => {
   if (link.dataset.edit) edit(link);
   else cancel();
 });
-text.addEventListener("keydown", (event) => { if (event.key === "Escape" && editing) cancel(); });

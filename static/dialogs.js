@@ -1,4 +1,4 @@
-// Deleting asks first, in a dialog of the page.
+// Dialogs of the page: deleting for good asks first, and `data-opens` opens the dialog it names.
 
 const dialog = document.querySelector("#confirm");
 addEventListener("htmx:confirm", (event) => {
@@ -9,7 +9,9 @@ addEventListener("htmx:confirm", (event) => {
   dialog.onclose = () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest());
   dialog.showModal();
 });
-addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
-  const isOpen = ctx.request.action === `/api/ai/conversations/${document.querySelector("#preset")?.dataset.block}`;
-  if (ctx.request.method === "DELETE" && ctx.response.raw.ok && isOpen) location.assign("/");
+addEventListener("click", ({ target }) => {
+  const opened = document.getElementById(target.closest("[data-opens]")?.dataset.opens);
+  if (!opened || opened.open) return;
+  for (const popover of document.querySelectorAll(":popover-open")) popover.hidePopover();
+  opened.showModal();
 });

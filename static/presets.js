@@ -6,6 +6,7 @@ document.querySelector("#preset").addEventListener("change", ({ target }) => {
     htmx.ajax("GET", `/?preset=${encodeURIComponent(target.value)}`, { target: "#welcome", select: "#welcome", swap: "outerHTML" });
     return;
   }
+  if (document.querySelector("#history")) return; // a temporary chat: the choice goes with the form
   fetch(`/api/ai/blocks/${encodeURIComponent(target.dataset.block)}`, {
     method: "PATCH",
     headers: { "content-type": "application/json" },

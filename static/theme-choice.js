@@ -1,15 +1,22 @@
-// Colours.
+// Colours: as the system has them, light or dark. `theme:toggle` goes to the other of the two.
 
-const chosen = document.documentElement.dataset.theme ?? "auto";
-for (const input of document.querySelectorAll("input[name=theme]")) {
-  input.checked = input.value === chosen;
-  input.addEventListener("change", () => {
-    if (input.value === "auto") {
-      delete document.documentElement.dataset.theme;
-      localStorage.removeItem("theme");
-    } else {
-      document.documentElement.dataset.theme = input.value;
-      localStorage.setItem("theme", input.value);
-    }
-  });
+const root = document.documentElement;
+const inputs = [...document.querySelectorAll("input[name=theme]")];
+const choose = (theme) => {
+  for (const input of inputs) input.checked = input.value === theme;
+  if (theme === "auto") {
+    delete root.dataset.theme;
+    localStorage.removeItem("theme");
+  } else {
+    root.dataset.theme = theme;
+    localStorage.setItem("theme", theme);
+  }
+};
+for (const input of inputs) {
+  input.checked = input.value === (root.dataset.theme ?? "auto");
+  input.addEventListener("change", () => choose(input.value));
 }
+addEventListener("theme:toggle", () => {
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  choose(isDark ? "light" : "dark");
+});

@@ -98,7 +98,7 @@ def _read(process: subprocess.Popen[str], log: list[str], url: Future[str]) -> N
     with process.stdout:
         for line in process.stdout:
             log.append(line)
-            announced = re.search(r"http://127\.0\.0\.1:\d+", line)
+            announced = re.search(r"https?://127\.0\.0\.1:\d+", line)
             if announced and not url.done():
                 url.set_result(announced[0])
     if not url.done():

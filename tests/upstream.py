@@ -115,6 +115,7 @@ class Upstream:
         models: Sequence[str] = ("tiny",),
         owner: str = "upstream",
         models_reply: Reply | None = None,
+        unlisted: Sequence[str] = (),
         otherwise: Callable[[Request], Reply] | None = None,
     ) -> None:
         """Start it as a context manager.
@@ -124,12 +125,14 @@ class Upstream:
             models: what GET /v1/models lists.
             owner: the `owned_by` of each.
             models_reply: what GET /v1/models gets instead of a list.
+            unlisted: other models that it knows by name.
             otherwise: makes what a POST gets for which nothing is queued.
         """
         self.requests: list[Request] = []
         self._key = key
         listed = [{"id": model, "object": "model", "owned_by": owner} for model in models]
         self._models = models_reply or json_reply(200, {"object": "list", "data": listed})
+        self._unlisted = unlisted
         self.otherwise = otherwise
         self._replies: deque[Reply] = deque()
         self._arrived = threading.Condition()
@@ -199,7 +202,8 @@ class Upstream:
             return json_reply(401, {"type": "error", "error": error})
         if request.method == "GET":
             is_list = request.path.partition("?")[0].endswith("/models")
-            return self._models if is_list else json_reply(404, {})
+            knows = request.path.rpartition("/")[2] in self._unlisted
+            return self._models if is_list else json_reply(200 if knows else 404, {})
         if self._replies:
             return self._replies.popleft()
         if self.otherwise is not None:

@@ -56,9 +56,13 @@ class Answer:
     def add(self, events: Sequence[StreamEvent]) -> None:
         """Note what was said. Cheap: folding and saving happen later, elsewhere."""
         self._events += events
-        self._unsaved_characters += sum(len(e.delta) for e in events if isinstance(e, TextDelta | ReasoningDelta))
-        if self._unsaved_characters >= CHECKPOINT_CHARACTERS or any(isinstance(e, ToolInputAvailable) for e in events):
-            self._due.set()  # a call may do something: a crash must not leave that without a trace
+        for event in events:
+            if isinstance(event, TextDelta | ReasoningDelta):
+                self._unsaved_characters += len(event.delta)
+            elif isinstance(event, ToolInputAvailable):
+                self._due.set()  # a call may do something: a crash must not leave that without a trace
+        if self._unsaved_characters >= CHECKPOINT_CHARACTERS:
+            self._due.set()
 
     @property
     def empty(self) -> bool:

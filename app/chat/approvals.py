@@ -116,13 +116,13 @@ def go_on(
     )
 
 
-def supersede(records: Mapping[str, ToolRecord], answers: Sequence[UIMessage]) -> list[Change]:
-    """A new question leaves open what the `answers` before it wait for: nobody is asked any more."""
-    message_ids = {message.id for message in answers}
+def supersede(records: Mapping[str, ToolRecord], message_ids: Sequence[str]) -> list[Change]:
+    """A new question leaves open what the messages before it wait for: nobody is asked any more."""
+    left = frozenset(message_ids)
     return [
         Change(record.settled("denied", error_text=SUPERSEDED), record.state)
         for record in records.values()
-        if record.message_id in message_ids and record.state in ("open", "asking", "approved")
+        if record.message_id in left and record.state in ("open", "asking", "approved")
     ]
 
 

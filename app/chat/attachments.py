@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from app.core.attached import check_attachable
 from app.core.errors import UnsupportedContent
 from app.core.files import File, file_id_in, file_id_of, file_url, is_data_url, read_data_url, to_file
 from app.core.messages import FilePart, Part, Role, UIMessage
@@ -25,7 +26,11 @@ MAX_PROMPT_BYTES = 20_000_000
 """Of all files that one model call is given; one that is named twice counts twice."""
 
 ORPHAN_SECONDS = 24 * 3600.0
-"""How old a file must be before it counts as left behind by a crash between its writing and that of its message."""
+"""How old a file must be before it counts as left behind: the message that it was uploaded for was never sent, or a
+crash came between its writing and that of its message.
+"""
+
+CLEANING_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,17 @@ class Attachments:
         finally:
             self.release(named)
 
+    async def keep(self, content: bytes, where: str) -> str:
+        """Store a file that a message is going to name; if none ever does, it is removed with what crashes leave
+        behind. Its id.
+
+        Raises:
+            UnsupportedContent: no model could be given it; `param` is `where`.
+        """
+        check_attachable(content, where)
+        async with self._lock:
+            return await self._files.put(content)
+
     async def hold(self, content: bytes) -> str:
         """Store a file that an answer will name; nothing removes it before it is released. Its id."""
         async with self._lock:
@@ -121,13 +137,19 @@ class Attachments:
         """Delete it with the files that nothing else names. False where there is no such conversation."""
         named = await self._conversations.file_ids(block_id)
         existed = await self._conversations.delete(block_id)
-        await self._remove_unnamed(named)
+        await self.remove_unnamed(named)
         return existed
 
+    async def keep_clean(self) -> None:
+        """For as long as the server runs."""
+        while True:
+            await self.remove_orphans()
+            await asyncio.sleep(CLEANING_SECONDS)
+
     async def remove_orphans(self) -> None:
-        """For the start of the server, in the background: what a crash has left behind."""
+        """What was uploaded and never sent, and what a crash has left behind."""
         try:
-            await self._remove_unnamed(await self._files.older_than(ORPHAN_SECONDS))
+            await self.remove_unnamed(await self._files.older_than(ORPHAN_SECONDS))
         except Exception:  # it must not end the task group, and with it every run
             log.exception("orphaned files not removed")
 
@@ -138,7 +160,8 @@ class Attachments:
             return file_id
         return None
 
-    async def _remove_unnamed(self, file_ids: AbstractSet[str]) -> None:
+    async def remove_unnamed(self, file_ids: AbstractSet[str]) -> None:
+        """Remove those of the files that no message names."""
         if not file_ids:
             return
         async with self._lock:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 from app.chat.answer import Answer
+from app.chat.channel import Channel, Receiver, batches
 from app.chat.open_parts import OpenParts
 from app.chat.run import Clock, Turn, run
 from app.core.errors import RunInProgress, ShuttingDown
 from app.core.events import Abort, MessageFinish, MessageStart, Status, StreamError, StreamEvent
 from app.core.messages import UIMessage
-from app.core.ports import AnswerStatus, ConversationStore, StreamLog
+from app.core.ports import AnswerStatus, ConversationStore, Encoder, StreamLog
 from app.core.replay import to_events
 from app.core.values import OnDisconnect
 
@@ -56,6 +58,8 @@ class Run:
     complete: bool = False
     """Ended well, and stored."""
     open_parts: OpenParts = field(default_factory=OpenParts)
+    channels: dict[tuple[str, bool], Channel] = field(default_factory=dict)
+    """Its readers, by what `LiveRuns.follow` shares."""
     missed_at: float | None = None
     """When somebody last loaded the conversation and did not find this answer, because it was in flight."""
 
@@ -143,26 +147,36 @@ class LiveRuns:
         new.task = self._tasks.create_task(self._drive(new, turn), name=f"run {new.run_id}")
         await asyncio.sleep(0)  # a task that is cancelled before its first step runs nothing, not even its `finally`
 
+    def follow(self, current: Run, encoder: Encoder, *, whole: bool = False) -> Receiver:
+        """What the run adds to the conversation, from its start, then live until its end, as `encoder` has it.
+
+        Args:
+            current: the run.
+            encoder: of the reader's format; those who read the same format share what is made.
+            whole: for a client that attaches and has nothing of the message. It gets what the run goes on with, too,
+                and nothing of what was waited for before.
+        """
+        key = (encoder.format, whole and current.base is not None)
+        channel = current.channels.get(key)
+        if channel is None or (whole and not channel.plain):
+            opening = partial(_whole, current.base) if whole else None
+            channel = Channel(self._log.tail(current.run_id), encoder, opening, partial(self._leave, current, key))
+            current.channels.setdefault(key, channel)
+        return channel.join()
+
+    def _leave(self, current: Run, key: tuple[str, bool], channel: Channel) -> None:
+        if current.channels.get(key) is channel:
+            del current.channels[key]
+        self._left(current)
+
     async def read(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
         """What the run adds to the conversation, from its start, then live until its end."""
-        async with self._watched(current), aclosing(self._log.read(current.run_id)) as batches:
-            async for events in batches:
-                yield events
-
-    async def replay(self, current: Run) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        """The whole message, from its start: for a client that attaches and has nothing of it. What was waited for
-        before is over.
-        """
-        earlier = to_events(current.base) if current.base is not None else []
-        is_first = True
-        async with aclosing(self.read(current)) as batches:
-            async for batch in batches:
-                events = [event for event in batch if not (is_first and isinstance(event, Status))]
-                is_first = False
-                if earlier and events and isinstance(events[0], MessageStart):
-                    yield [events[0], *earlier, *events[1:]]
-                elif events:
+        try:
+            async with aclosing(batches(self._log.tail(current.run_id))) as told:
+                async for events in told:
                     yield events
+        finally:
+            self._left(current)
 
     async def stop(self, block_id: str) -> bool:
         """End the block's run now and keep what it said. False where nothing runs."""
@@ -192,31 +206,28 @@ class LiveRuns:
         """The conversation was deleted: its last answer is not given again."""
         self._recent.pop(block_id, None)
 
-    @asynccontextmanager
-    async def _watched(self, current: Run) -> AsyncGenerator[None, None]:
-        """A reader's stay; where the block says so, the run ends with the last one."""
-        try:
-            yield
-        finally:
-            watched = self._log.readers(current.run_id) > 0
-            if current.on_disconnect == "cancel" and not watched and not current.ending:
-                self._tasks.create_task(self._end(current, "stopped"))
+    def _left(self, current: Run) -> None:
+        """A reader has gone; where the block says so, the run ends with the last one."""
+        watched = self._log.readers(current.run_id) > 0
+        if current.on_disconnect == "cancel" and not watched and not current.ending:
+            self._tasks.create_task(self._end(current, "stopped"))
 
     async def _drive(self, current: Run, turn: Turn) -> None:
         answer = Answer(self._conversations, current.block_id, current.user_message_id, current.base)
         keeper = self._tasks.create_task(answer.keep()) if current.store else None
         open_parts = current.open_parts
+
+        async def tell(events: Sequence[StreamEvent]) -> None:
+            answer.add(events)
+            if type(events[-1]) is MessageFinish:
+                current.ending = True
+                failure = await self._save(answer, keeper)
+                current.complete = failure is None
+                events = events if failure is None else [failure]
+            await self._log.append(current.run_id, events)
+
         try:
-            async with aclosing(run(turn, self._clock, open_parts)) as batches:
-                async for events in batches:
-                    answer.add(events)
-                    if isinstance(events[-1], MessageFinish):
-                        current.ending = True
-                        failure = await self._save(answer, keeper)
-                        current.complete = failure is None
-                        await self._log.append(current.run_id, events if failure is None else [failure])
-                    else:
-                        await self._log.append(current.run_id, events)
+            await run(turn, self._clock, open_parts, tell)
         except asyncio.CancelledError:
             # Ours: only `_end` cancels a run. What follows must still be saved and told.
             ending: list[StreamEvent] = [*open_parts.close(), Abort()]
@@ -272,3 +283,11 @@ class LiveRuns:
     def _forget(self, ended: Run) -> None:
         if self._recent.get(ended.block_id) is ended:
             del self._recent[ended.block_id]
+
+
+def _whole(base: UIMessage | None, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+    """The first events of a run, for a client that lacks what it goes on with."""
+    events = [event for event in events if not isinstance(event, Status)]
+    if base is not None and events and isinstance(events[0], MessageStart):
+        return [events[0], *to_events(base), *events[1:]]
+    return events

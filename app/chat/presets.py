@@ -17,13 +17,14 @@ from pydantic.alias_generators import to_snake
 
 from app.core.errors import InvalidRequest, UnknownPreset
 from app.core.model import Configuration, Preset
+from app.core.prompt_templates import TemplateCall
 from app.core.tools import Policy, names_tool
 from app.core.values import KEYS, Values, parse_values
 
 PresetLayer: TypeAlias = Literal["url", "block", "global", "default"]
 Layer: TypeAlias = Literal["options", "headers", "preset:url", "block", "preset", "global", "default"]
 
-BLOCK_KEYS = ("ai:preset", *KEYS, "title", "pinned", "archived")
+BLOCK_KEYS = ("ai:preset", *KEYS, "ai:store", "title", "pinned", "archived")
 """What block metadata may hold, besides an app's own `app:…`."""
 
 MAX_TITLE = 200
@@ -46,6 +47,8 @@ class Resolved:
     """What the block leaves of them; None: everything. It adds nothing."""
     policies: tuple[Mapping[str, Policy], ...] = ()
     """Of tools, by name or pattern: what the block says, the preset, the global settings."""
+    system_template: TemplateCall | None = None
+    """What gives the system prompt, where the preset has the say and takes it from a template."""
 
 
 def resolve(
@@ -91,6 +94,12 @@ def resolve(
         said["tools"], layers["tools"] = block_values.tools, "block"
     if any(policies):
         said["tool_policy"] = _merged(policies)
+    system_template = preset.system_template
+    if layers["system"] == "block" and preset_layer != "url":
+        system_template = None
+    if system_template is not None:
+        said.pop("system", None)
+        layers["system"] = "preset:url" if preset_layer == "url" else "preset"
     return Resolved(
         preset,
         preset_layer,
@@ -99,6 +108,7 @@ def resolve(
         tool_names=next((values.tools for values in configured if values.tools is not None), ()),
         tool_choice=block_values.tools,
         policies=policies,
+        system_template=system_template,
     )
 
 
@@ -156,7 +166,7 @@ def _check_block_change(configuration: Configuration, key: str, value: Any) -> A
         parse_values({key: value}, KEYS)
     elif key == "title" and not (isinstance(value, str) and value.strip() and len(value) <= MAX_TITLE):
         raise InvalidRequest(f"title: must be a text of at most {MAX_TITLE} characters.", param=key)
-    elif key in ("pinned", "archived") and not isinstance(value, bool):
+    elif key in ("ai:store", "pinned", "archived") and not isinstance(value, bool):
         raise InvalidRequest(f"{key}: must be true or false.", param=key)
     elif key.startswith("app:") and len(json.dumps(value)) > MAX_APP_BYTES:
         raise InvalidRequest(f"{key}: must have at most {MAX_APP_BYTES} bytes as JSON.", param=key)

@@ -1,18 +1,18 @@
 """One run: ask the model, run the tools that it calls, ask again, and end well whatever happens.
 
-A run is a generator of event batches. It emits nothing until the model's first event, so that a failure before that
-can still become an HTTP status. From then on the order is MessageStart, then for each model call StepStart, parts,
-the calls of tools and what came of them, StepFinish, and at last MessageFinish.
+A run tells batches of events, one per network read. It tells nothing until the model's first event, so that a failure
+before that can still become an HTTP status. From then on the order is MessageStart, then for each model call StepStart,
+parts, the calls of tools and what came of them, StepFinish, and at last MessageFinish.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from app.chat.approvals import Continuation
 from app.chat.calls import CUT_OFF_REASONS, CallEvent, StepCalls
@@ -105,15 +105,15 @@ class Turn:
     """The stored answer that this run goes on with."""
 
 
-async def run(turn: Turn, clock: Clock, open_parts: OpenParts) -> AsyncGenerator[Sequence[StreamEvent], None]:
-    """Yield the answer's events in batches; every failure is a StreamError at the end, never an exception."""
-    started = False
+Tell = Callable[[Sequence[StreamEvent]], Awaitable[None]]
+"""Where a run's events go; never an empty batch."""
+
+
+async def run(turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> None:
+    """Tell the answer's events in batches; every failure is a StreamError at the end, never an exception."""
+    made = _Run(turn, clock, open_parts, tell)
     try:
-        async with aclosing(_Run(turn, clock, open_parts).events()) as batches:
-            async for events in batches:
-                started = True
-                open_parts.note(events)
-                yield events
+        await made.answer()
     except AppError as error:
         log.warning("run failed", extra={"block_id": turn.block_id, "preset": turn.preset_name, "code": error.code})
         failure = StreamError(error.message, error.code, error.status, error.retry_after)
@@ -122,17 +122,20 @@ async def run(turn: Turn, clock: Clock, open_parts: OpenParts) -> AsyncGenerator
         failure = StreamError("The server made a mistake while answering. Please try again.", "internal_error", 500)
     else:
         return
-    yield [*open_parts.close(), failure] if started else [failure]
+    await tell([*open_parts.close(), failure] if made.begun else [failure])
 
 
 class _Run:
     """The steps of one run, and what its end will tell of them."""
 
-    def __init__(self, turn: Turn, clock: Clock, open_parts: OpenParts) -> None:
+    def __init__(self, turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> None:
+        self.begun = False
+        """Something has been told."""
         self._turn = turn
+        self._tell = tell
         self._clock = clock
         self._open_parts = open_parts
-        self._begun = clock.monotonic()
+        self._began_at = clock.monotonic()
         self._first_event: float | None = None
         self._started = False
         self._characters = 0
@@ -148,44 +151,42 @@ class _Run:
         self._said: list[StreamEvent] = []
         """What has happened to the message since."""
 
-    async def events(self) -> AsyncGenerator[Sequence[StreamEvent], None]:
+    async def answer(self) -> None:
         going_on = self._turn.goes_on
         if going_on is not None and (going_on.events or going_on.to_run or going_on.waits):
-            async with aclosing(self._told(self._resume(going_on))) as batches:
-                async for events in batches:
-                    yield events
+            await self._resume(going_on)
         waits = going_on is not None and going_on.waits
         for number in range(0 if waits else self._turn.max_steps):
             calls = StepCalls(self._turn.tools, self._turn.calls, self._turn.message_id, self._turn.new_id)
-            async with aclosing(self._told(self._step(calls))) as batches:
-                async for events in batches:
-                    yield events
+            await self._step(calls)
             if not calls.made or calls.waits or not self._goes_on:
                 break
             if number == self._turn.max_steps - 1:
                 limit = f"The answer ended after {self._turn.max_steps} model calls, as max_steps has it."
                 self._warnings.append(CallWarning("max_steps", limit))
-        yield [*self._open_parts.close(), self._finish()]
+        await self._told([*self._open_parts.close(), self._finish()])
 
     @property
     def _goes_on(self) -> bool:
         """Whether calls of tools that the model has made are worth running."""
         return self._reason not in CUT_OFF_REASONS
 
-    async def _told(
-        self, batches: AsyncGenerator[Sequence[StreamEvent], None]
-    ) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        """The batches, noted: the next step begins with what was said."""
-        async with aclosing(batches):
-            async for events in batches:
-                self._said += events
-                self._parts += sum(type(event) in _BEGIN_PARTS for event in events)
-                self._durations.note(events)
-                yield events
+    async def _told(self, events: Sequence[StreamEvent]) -> None:
+        """Tell events, and take note of them: the next step begins with what was said."""
+        self._parts += sum(type(event) in _BEGIN_PARTS for event in events)
+        self._durations.note(events)
+        self._open_parts.note(events)
+        await self._tell_on(events)
 
-    async def _resume(self, going_on: Continuation) -> AsyncGenerator[Sequence[StreamEvent], None]:
+    async def _tell_on(self, events: Sequence[StreamEvent]) -> None:
+        """Tell events of which nothing has to be noted."""
+        self.begun = True
+        self._said += events
+        await self._tell(events)
+
+    async def _resume(self, going_on: Continuation) -> None:
         """What has become of calls since, then those that have their yes."""
-        yield [*self._start(), *going_on.events]
+        await self._told([*self._start(), *going_on.events])
         to_run: list[ToolRecord] = []
         for record in going_on.to_run:
             problem = self._turn.tools.problem_of(record.tool_name, record.input)
@@ -196,49 +197,51 @@ class _Run:
             else:
                 problem = "This call is being run already."
             if problem is not None:
-                yield [ToolOutputError(record.tool_call_id, problem, record.dynamic)]
-        async with aclosing(self._execute(to_run)) as batches:
-            async for events in batches:
-                yield events
+                await self._told([ToolOutputError(record.tool_call_id, problem, record.dynamic)])
+        await self._execute(to_run)
 
-    async def _step(self, calls: StepCalls) -> AsyncGenerator[Sequence[StreamEvent], None]:
+    async def _step(self, calls: StepCalls) -> None:
         """One model call, and the calls of tools that it makes."""
-        finish: ModelFinish | None = None
-        stepping = False
-        async with aclosing(self._turn.provider.stream(self._request())) as batches:
-            async for batch in batches:
-                events, finish = await self._read(batch, calls)
-                if not stepping and (finish is not None or any(not isinstance(event, Status) for event in events)):
-                    stepping = True
-                    events = [*self._start(), StepStart(), *events]
-                if events:
-                    yield [*self._start(), *events]
-                if self._parts + calls.count > MAX_ANSWER_PARTS:
-                    raise ProviderBroken("The answer was cut off: it grew past 2,000 parts.")
-                if finish is not None:
-                    break
-                if self._characters > MAX_ANSWER_CHARACTERS:
-                    raise ProviderBroken("The answer was cut off: it grew past 4 million characters.")
-        if finish is None:
-            raise ProviderBroken("The model's answer stopped before its end.")
+        finish = await self._listen(calls)
         self._reason = finish.reason
         self._parts += calls.count
         self._open_parts.whole = not calls.made or not self._goes_on
         await self._note(finish)
         if announced := [*self._open_parts.close_texts(), *await calls.announce(finish.reason)]:
-            yield announced
-        async with aclosing(self._execute(calls.to_run)) as outputs:
-            async for told in outputs:
-                yield told
-        yield [StepFinish()]
+            await self._told(announced)
+        await self._execute(calls.to_run)
+        await self._told([StepFinish()])
 
-    async def _execute(self, records: Sequence[ToolRecord]) -> AsyncGenerator[Sequence[StreamEvent], None]:
+    async def _listen(self, calls: StepCalls) -> ModelFinish:
+        """What the model says, to its end. The deltas, nearly all there is, take the short way."""
+        stepping = False
+        async with aclosing(self._turn.provider.stream(self._request())) as batches:
+            async for batch in batches:
+                if stepping and _are_deltas(batch):
+                    self._characters += sum([len(event.delta) for event in batch])
+                    await self._tell_on(batch)
+                else:
+                    events, finish = await self._read(batch, calls)
+                    if not stepping and (finish is not None or any(not isinstance(event, Status) for event in events)):
+                        stepping = True
+                        events = [*self._start(), StepStart(), *events]
+                    if events:
+                        await self._told([*self._start(), *events])
+                    if self._parts + calls.count > MAX_ANSWER_PARTS:
+                        raise ProviderBroken("The answer was cut off: it grew past 2,000 parts.")
+                    if finish is not None:
+                        return finish
+                if self._characters > MAX_ANSWER_CHARACTERS:
+                    raise ProviderBroken("The answer was cut off: it grew past 4 million characters.")
+        raise ProviderBroken("The model's answer stopped before its end.")
+
+    async def _execute(self, records: Sequence[ToolRecord]) -> None:
         self._open_parts.run(records)
         known = self._turn.tools.tools
         calls = [(record, known[record.tool_name]) for record in records]
         async with aclosing(run_calls(calls, self._turn.calls, self._turn.files)) as batches:
             async for events in batches:
-                yield events
+                await self._told(events)
 
     def _request(self) -> ModelRequest:
         if self._said:
@@ -296,8 +299,8 @@ class _Run:
     def _finish(self) -> MessageFinish:
         metadata = merge_metadata(self._metadata, {"finishReason": self._reason, **self._durations.metadata()})
         if self._first_event is not None:
-            metadata["timeToFirstTokenMs"] = round((self._first_event - self._begun) * 1000)
-        metadata["durationMs"] = round((self._clock.monotonic() - self._begun) * 1000)
+            metadata["timeToFirstTokenMs"] = round((self._first_event - self._began_at) * 1000)
+        metadata["durationMs"] = round((self._clock.monotonic() - self._began_at) * 1000)
         if self._turn.goes_on is not None:
             metadata["status"] = "complete"
         warnings = [*self._warnings, *(CallWarning("files", problem) for problem in self._turn.files.problems)]
@@ -310,3 +313,11 @@ class _Run:
             metadata["repairs"] = [{"kind": repair.kind, "messageId": repair.message_id} for repair in self._repairs]
             log.info("history mended", extra={"block_id": self._turn.block_id, "repairs": len(self._repairs)})
         return MessageFinish(self._reason, self._usage, metadata)
+
+
+def _are_deltas(batch: Sequence[ModelEvent]) -> TypeGuard[Sequence[TextDelta | ReasoningDelta]]:
+    for event in batch:
+        kind = type(event)
+        if kind is not TextDelta and kind is not ReasoningDelta:
+            return False
+    return True

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
+from app.chat.apart import apart, are_many
 from app.chat.approvals import Change, Continuation, closed, go_on, supersede, without_confirmations
 from app.chat.attachments import Attachments, Received
 from app.chat.history import History, choose_history, needs_stored
@@ -17,6 +18,7 @@ from app.chat.ledger import CallBook, TemporaryLedger
 from app.chat.live import LiveRuns, Run
 from app.chat.made_files import MadeFiles
 from app.chat.presets import Resolved, resolve, without_asking
+from app.chat.prompts import Prompts
 from app.chat.repetition import continuation_key, question_key
 from app.chat.run import MAX_STEPS, Turn
 from app.chat.tools import Toolset, choose_tools, claimed
@@ -26,7 +28,7 @@ from app.core.errors import ApprovalRefused, InvalidRequest, NotConfigured, Unsu
 from app.core.files import File
 from app.core.messages import UIMessage
 from app.core.model import GO_ON, Configuration, ModelMessage, ModelRequest, Text, TurnRequest
-from app.core.ports import Conversation, ConversationStore, Provider, Providers, ToolBox, ToolLedger
+from app.core.ports import Conversation, ConversationStore, Provider, Providers, Saved, ToolBox, ToolLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Turns:
         calls: ToolLedger,
         usage: UsageBook,
         runs: LiveRuns,
+        prompts: Prompts,
         new_id: Callable[[], str],
     ) -> None:
         self._configuration = configuration
@@ -75,6 +78,7 @@ class Turns:
         self._temporary_calls = TemporaryLedger()
         self._usage = usage
         self._runs = runs
+        self._prompts = prompts
         self._new_id = new_id
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -89,7 +93,7 @@ class Turns:
             RunInProgress: the block is still answering another message.
         """
         received = await self._attachments.receive(request.messages)
-        request = replace(request, messages=received.messages)
+        request = replace(request, messages=received.messages, store=await self._stores(block_id, request))
         async with self._lock(block_id):
             # What the turn is about is found out anew whenever something that it rests on has changed: the run before
             # it has ended and left its answer, or saving has brought another branch to the front.
@@ -112,6 +116,10 @@ class Turns:
             await self._runs.start(new, turn)
             return new
 
+    async def _stores(self, block_id: str, request: TurnRequest) -> bool:
+        """A temporary chat is one by the word of the request or of the block."""
+        return request.store and (await self._conversations.block(block_id)).get("ai:store") is not False
+
     async def stop(self, block_id: str) -> bool:
         """Stop the block's turn, one that is only just beginning included. False where nothing runs."""
         async with self._lock(block_id):
@@ -122,10 +130,11 @@ class Turns:
         must not run them twice.
         """
         copy = await self._conversations.fork(block_id, new_block_id, until=until)
-        changes = supersede(await self._calls.records(new_block_id), copy.messages)
+        records = await self._calls.records(new_block_id)
+        changes = supersede(records, [message.id for message in copy.messages])
         for change in changes:
             await self._calls.change(new_block_id, change.record, when=change.when)
-        await self._close(new_block_id, copy.messages, changes)
+        await self._close(new_block_id, changes)
         return copy
 
     def _lock(self, block_id: str) -> asyncio.Lock:
@@ -148,6 +157,7 @@ class Turns:
             headers=request.headers,
             block=block,
         )
+        resolved = await self._prompts.with_system(resolved)
         provider = self._providers.open(resolved.preset)
         tools = await choose_tools(self._tools, resolved, request.tools, shows_approvals=request.shows_approvals)
         files = await self._attachments.read(history.messages, received.contents)
@@ -156,7 +166,7 @@ class Turns:
             (record.tool_call_id, record) for record in claimed(history.messages, calls.records, tools)
         )
         try:
-            prompt = _prompting(said, files, calls, provider)
+            prompt = await apart(are_many(said), _prompting, said, files, calls, provider)
         except UnsupportedContent as error:
             message = f"{error.message} The preset is {resolved.preset.name}."
             raise UnsupportedContent(message, param=error.param) from None
@@ -183,17 +193,17 @@ class Turns:
 
     async def _save(
         self, block_id: str, request: TurnRequest, history: Sequence[UIMessage], received: Received
-    ) -> Conversation | None:
+    ) -> Saved | None:
         if not request.store:
             return None
         async with self._attachments.kept(history, received.contents):
             return await self._conversations.save(block_id, history, placement="branch")
 
-    async def _write_changes(self, block_id: str, prepared: _Prepared, saved: Conversation | None) -> None:
+    async def _write_changes(self, block_id: str, prepared: _Prepared, saved: Saved | None) -> None:
         """Answers to requests for approval count here, once: whoever comes second changes nothing."""
         changes = list(prepared.changes)
         if prepared.goes_on is None and saved is not None:  # the client may have sent only its last messages
-            changes += supersede(prepared.calls.records, saved.messages[:-1])
+            changes += supersede(prepared.calls.records, saved.message_ids[:-1])
         for change in changes:
             if not await prepared.calls.change(change.record, when=change.when) and prepared.goes_on is not None:
                 raise ApprovalRefused("This call has been answered elsewhere. Load the conversation again.")
@@ -201,12 +211,13 @@ class Turns:
             block = await self._conversations.block(block_id)
             await self._conversations.patch_block(block_id, without_asking(block, prepared.goes_on.allowed))
         if prepared.goes_on is None and saved is not None:
-            await self._close(block_id, saved.messages, changes)
+            await self._close(block_id, changes)
 
-    async def _close(self, block_id: str, messages: Sequence[UIMessage], changes: Sequence[Change]) -> None:
+    async def _close(self, block_id: str, changes: Sequence[Change]) -> None:
         """Show in stored answers that what they waited for is given up."""
         left = {change.record.message_id for change in changes}
-        for message in messages:
+        conversation = await self._conversations.load(block_id) if left else None
+        for message in conversation.messages if conversation is not None else ():
             if message.id in left:
                 await self._conversations.put_answer(block_id, None, closed(message, changes), "complete")
 
@@ -265,7 +276,7 @@ def _settled(
             "Answers to requests for approval need the id of the answer that asked.", param="messageId"
         )
     else:
-        changes = supersede(calls.records, before)
+        changes = supersede(calls.records, [message.id for message in before])
     calls.records.update((change.record.tool_call_id, change.record) for change in changes)
     return history, changes, goes_on
 

@@ -7,13 +7,16 @@ from collections.abc import Container, Mapping
 from html import escape
 
 from app.core.errors import UnsupportedContent
-from app.core.files import IMAGE_TYPES, TEXT, File, file_id_in, read_data_url, to_file
+from app.core.files import IMAGE_TYPES, TEXT, File, check_size, file_id_in, media_type_of, read_data_url, to_file
 from app.core.messages import FilePart
 from app.core.model import Media, Text
 
 MAX_TEXT_BYTES = 1_000_000
 """Of one text file: a quarter of a million tokens, more than most models take."""
 
+_TEXT_TOO_LONG = (
+    f"A text file for a model may have at most {MAX_TEXT_BYTES // 1_000_000} MB. Attach the part that matters."
+)
 _KINDS: Mapping[str, str] = {
     "image/png": "PNG",
     "image/jpeg": "JPEG",
@@ -55,6 +58,24 @@ def attached(part: FilePart, where: str, files: Mapping[str, File], takes: Conta
     )
 
 
+def check_attachable(content: bytes, where: str) -> None:
+    """Whether there is a model that this file can be sent to.
+
+    Raises:
+        UnsupportedContent: it is empty, too big, or of no kind that models take.
+    """
+    check_size(content, where)
+    media_type = media_type_of(content)
+    if not content:
+        raise UnsupportedContent("The file is empty.", param=where)
+    if media_type == TEXT and len(content) > MAX_TEXT_BYTES:
+        raise UnsupportedContent(_TEXT_TOO_LONG, param=where)
+    if media_type != TEXT and media_type not in _KINDS:
+        raise UnsupportedContent(
+            "Files of this kind cannot be sent to a model. Attach an image, a PDF, a sound or a text file.", param=where
+        )
+
+
 def _listed(kinds: list[str]) -> str:
     if not kinds:
         return " only"
@@ -65,10 +86,7 @@ def _listed(kinds: list[str]) -> str:
 def _text(part: FilePart, file: File, where: str) -> Text:
     content = base64.b64decode(file.data)
     if len(content) > MAX_TEXT_BYTES:
-        raise UnsupportedContent(
-            f"A text file for a model may have at most {MAX_TEXT_BYTES // 1_000_000} MB. Attach the part that matters.",
-            param=where,
-        )
+        raise UnsupportedContent(_TEXT_TOO_LONG, param=where)
     name = f' name="{escape(" ".join(part.filename.split()))}"' if part.filename else ""
     text = content.decode("utf-8-sig", "replace")
     return Text(f"<file{name}>\n{text}\n</file>")

@@ -173,6 +173,8 @@ class _History:
 
     def _whole(self, content: list[Content], message_id: str, *, has_files: bool) -> list[Content]:
         """The step's content as a message that stands for itself at every service; empty where it says nothing."""
+        if len(content) == 1 and isinstance(content[0], Text) and _shows(content[0]):
+            return content  # nearly all of a long history: nothing of what follows applies
         content = self._without_waiting_calls(_calls_last(content), message_id)
         if has_files and not _speaks(content):
             content = [*content, Text(FILE_ANSWER)]
@@ -211,7 +213,8 @@ def _steps(parts: Sequence[Part], calls: Mapping[str, ToolRecord]) -> Iterable[l
     marked = called = False
     for part in parts:
         if isinstance(part, StepStartPart) or (called and not marked and isinstance(part, TextPart | ReasoningPart)):
-            yield step
+            if step:
+                yield step
             step, called = [], False
         if isinstance(part, StepStartPart):
             marked = True
@@ -219,7 +222,8 @@ def _steps(parts: Sequence[Part], calls: Mapping[str, ToolRecord]) -> Iterable[l
         if isinstance(part, ToolPart) and (record := calls.get(part.tool_call_id)) is not None:
             called = called or record.runs != "provider"
         step.append(part)
-    yield step
+    if step:
+        yield step
 
 
 def _is_unknown(part: Part, calls: Mapping[str, ToolRecord]) -> bool:

@@ -5,6 +5,8 @@
         + InvalidJson             400
         + UnknownPreset           400
         + UnsupportedContent      400  a part that this server or this preset cannot take
+        + InvalidTemplate         400  a prompt template that cannot be read, or named and not there
+        + InvalidVariables        400  values that do not fit the template
       x NotConfigured             400  the preset's key is missing
       x NotFound                  404
       x RunInProgress             409
@@ -55,6 +57,14 @@ class UnknownPreset(InvalidRequest):
 
 class UnsupportedContent(InvalidRequest):
     code = "unsupported_content"
+
+
+class InvalidTemplate(InvalidRequest):
+    code = "invalid_template"
+
+
+class InvalidVariables(InvalidRequest):
+    code = "invalid_variables"
 
 
 class NotConfigured(AppError):

@@ -100,11 +100,16 @@ def read_data_url(url: str, where: str) -> bytes:
         content = base64.b64decode(url[prefix.end() :], validate=True)
     except (binascii.Error, ValueError):
         raise UnsupportedContent("The data: URL of the file is not valid base64.", param=where) from None
+    check_size(content, where)
+    return content
+
+
+def check_size(content: bytes, where: str) -> None:
+    """Raises UnsupportedContent, with `where` as `param`."""
     is_image = media_type_of(content[:HEAD_BYTES]) in IMAGE_TYPES
     kind, limit = ("An image", MAX_IMAGE_BYTES) if is_image else ("A file", MAX_FILE_BYTES)
     if len(content) > limit:
         raise UnsupportedContent(f"{kind} may have at most {limit // 1_000_000} MB.", param=where)
-    return content
 
 
 def to_file(content: bytes) -> File:

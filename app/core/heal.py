@@ -59,13 +59,15 @@ class Dialogue:
     def __init__(self) -> None:
         self.messages: list[ModelMessage] = []
         self.repairs: list[Repair] = []
+        self._noted: set[Repair] = set()
         self._answering = ""
         """The message that the last answer stands in."""
 
     def mended(self, kind: RepairKind, message_id: str) -> None:
         """Note a repair, once for each message."""
         repair = Repair(kind, message_id)
-        if repair not in self.repairs:
+        if repair not in self._noted:
+            self._noted.add(repair)
             self.repairs.append(repair)
 
     def ask(self, content: Sequence[Content], message_id: str) -> None:

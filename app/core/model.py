@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from app.core.messages import ProviderMetadata, UIMessage
+from app.core.prompt_templates import TemplateCall
 from app.core.tools import NO_TOOLS, ApprovalAnswer, ToolSettings, ToolSpec
 from app.core.values import NO_VALUES, Cache, ResponseFormat, Thinking, Values
 
@@ -165,6 +166,8 @@ class Preset:
     values: Values = NO_VALUES
     default_model: str | None = None
     """The service's customary model, for when no layer names one."""
+    system_template: TemplateCall | None = None
+    """The prompt template that gives the system prompt, where `values` has none."""
     timeouts: Timeouts = Timeouts()
     provider_tools: tuple[Mapping[str, Any], ...] = ()
     prices: Prices | None = None

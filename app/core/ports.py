@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -51,6 +51,18 @@ class Conversation:
     """ISO 8601, UTC."""
     version: int
     """Goes up with every change; the ETag."""
+    earlier: str | None = None
+    """Of a page: `before` for the messages that stand above these; None where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a conversation has come to by a save."""
+
+    title: str
+    version: int
+    message_ids: tuple[str, ...]
+    """Of its active branch from the root on, without the message in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,19 @@ class ConversationStore(Protocol):
     Every method may raise StorageUnavailable (locked for too long, disk full).
     """
 
-    async def load(self, block_id: str) -> Conversation | None: ...
+    async def load(self, block_id: str, *, limit: int | None = None, before: str | None = None) -> Conversation | None:
+        """The conversation, or a page of it.
+
+        Args:
+            block_id: which one.
+            limit: how many messages at most, the last of them; None for all.
+            before: `earlier` of the page below: the messages above that one. It stays right when messages come in
+                and when another branch is chosen meanwhile: it goes on above what that page showed.
+
+        Raises:
+            InvalidRequest: a `before` that is none of this conversation.
+        """
+        ...
 
     async def save(
         self,
@@ -128,7 +152,7 @@ class ConversationStore(Protocol):
         placement: Placement,
         if_version: int | None = None,
         dates: Dates | None = None,
-    ) -> Conversation:
+    ) -> Saved:
         """Merge a linear history into the tree and move the head to its end. Saving the same thing twice changes
         nothing. `if_version` 0 means: must not exist yet. `dates` count only for a conversation that this save makes.
 
@@ -143,18 +167,37 @@ class ConversationStore(Protocol):
         """
         ...
 
-    async def delete(self, block_id: str) -> bool: ...
+    async def delete(self, block_id: str) -> bool:
+        """For good. False where there is no such conversation."""
+        ...
+
+    async def trash(self, block_id: str) -> bool:
+        """Delete it so that `restore` can bring it back. Until then it is nowhere: whoever writes to its id begins a
+        new conversation, and what was there is deleted for good. False where there is no such conversation.
+        """
+        ...
+
+    async def restore(self, block_id: str) -> bool:
+        """False where the trash has no such conversation any more."""
+        ...
+
+    async def empty_trash(self, seconds: float) -> frozenset[str]:
+        """Delete for good what has been in the trash for so long; the ids of the files that it named."""
+        ...
 
     async def file_ids(self, block_id: str | None = None) -> frozenset[str]:
         """The files that messages name, on whatever branch: those of one conversation, or of all."""
         ...
 
-    async def branches(self, block_id: str) -> Sequence[Sequence[Branch]]:
-        """The places of the active branch where there is more than one message, from the root on; at each place all of
-        them, oldest first. Answers in flight are left out, as `load` leaves them out.
+    async def branches(
+        self, block_id: str, *, limit: int | None = None, before: str | None = None
+    ) -> Sequence[Sequence[Branch]]:
+        """The places where there is more than one message, from the root on; at each place all of them, oldest first.
+        Of the messages that `load` answers for the same arguments; answers in flight are left out, as there.
 
         Raises:
             NotFound: no such conversation.
+            InvalidRequest: as `load`.
         """
         ...
 
@@ -323,6 +366,27 @@ class UsageLedger(Protocol):
         ...
 
 
+class Tail(Protocol):
+    """A reader's place in the log of a run: at first its beginning."""
+
+    def take(self) -> Sequence[StreamEvent]:
+        """All events that have come since the last call."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """All have been taken, and no more will come."""
+        ...
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """`wake` is called whenever there is something to take, or the end has come: at once, by whoever brings it.
+        It must be quick and raise nothing.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 class StreamLog(Protocol):
     """The events of running turns. A run's log is kept for a while after its end, for late readers."""
 
@@ -332,8 +396,8 @@ class StreamLog(Protocol):
 
     async def close(self, run_id: str) -> None: ...
 
-    def read(self, run_id: str) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        """All events from the first on, then live, until the run ends. What piled up comes in one batch."""
+    def tail(self, run_id: str) -> Tail:
+        """A new reader, who counts until it is closed."""
         ...
 
     def readers(self, run_id: str) -> int:
@@ -344,6 +408,8 @@ class StreamLog(Protocol):
 class Encoder(Protocol):
     """Events → the bytes of one wire format. One encoder per response; it may remember what it has sent."""
 
+    format: str
+    """Encoders of the same format make the same bytes of the same events."""
     media_type: str
     headers: Mapping[str, str]
     keep_alive: bytes

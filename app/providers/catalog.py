@@ -41,6 +41,8 @@ class Service:
     """Runs on the user's own machine: looked for at start, the best first; no key, may take minutes to load a model."""
     owns_models: str | None = None
     """What the `owned_by` of its models says, where its port is everybody's, Palaver's own included."""
+    takes_any_model: bool = False
+    """Answers with what it has loaded, whatever name the request gives."""
     key_optional: bool = False
     """Answers without a key too."""
     json_mode: bool = True
@@ -177,6 +179,7 @@ CATALOG: Mapping[str, Service] = {
         "openai_chat",
         "http://127.0.0.1:1234/v1",
         local=True,
+        takes_any_model=True,
         json_mode=False,
         timeouts=_PATIENT,
     ),
@@ -186,6 +189,7 @@ CATALOG: Mapping[str, Service] = {
         "http://127.0.0.1:8080/v1",
         local=True,
         owns_models="llamacpp",
+        takes_any_model=True,
         dialect=Dialect(efforts=_TEMPLATE_EFFORTS, reasoning_back="with_calls"),
         takes=IMAGE_TYPES | AUDIO_TYPES,
         timeouts=_PATIENT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from app.core.events import CallWarning, ModelEvent
 from app.core.model import ModelRequest, Timeouts
 from app.providers.breaker import Breaker
 from app.providers.failures import Failures
-from app.providers.reader import Answer, Reader
+from app.providers.reader import Answer, Incoming, Reader
 from app.providers.retry import Retry
 
 
@@ -30,21 +30,12 @@ class Prepared:
     """What this model cannot take and was left out or said otherwise."""
 
 
-class Response(Protocol):
-    """What an answer is read from: an HTTP response, or what reads like one."""
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-    def aiter_raw(self) -> AsyncGenerator[bytes, None]: ...
-
-
 class Adapter(Protocol):
     """What a format is like."""
 
     def prepare(self, request: ModelRequest) -> Prepared: ...
 
-    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[Response]: ...
+    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[Incoming]: ...
 
     def answer(self, request: ModelRequest) -> Answer: ...
 
@@ -117,7 +108,7 @@ class Exchange:
 
     async def _send(
         self,
-        sent: AbstractAsyncContextManager[Response],
+        sent: AbstractAsyncContextManager[Incoming],
         answer: Answer,
         stack: AsyncExitStack,
         deadline: float,
@@ -125,13 +116,12 @@ class Exchange:
         first = min(asyncio.get_running_loop().time() + self._timeouts.first_event, deadline)
         try:
             async with asyncio.timeout_at(first):
-                response = await stack.enter_async_context(sent)
+                incoming = await stack.enter_async_context(sent)
         except TimeoutError:
             if first == deadline:
                 raise self._failures.timeout("the whole answer", self._timeouts.total) from None
             raise self._failures.timeout("the first word", self._timeouts.first_event) from None
-        body = await stack.enter_async_context(aclosing(response.aiter_raw()))
-        reader = Reader(body, answer, self._failures, self._timeouts, first, deadline)
+        reader = Reader(incoming, answer, self._failures, self._timeouts, first, deadline)
         stack.push_async_callback(reader.close)
-        await reader.refuse_other_content(response.headers.get("content-type", ""))
+        await reader.refuse_other_content()
         return reader

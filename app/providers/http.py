@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
@@ -10,7 +12,9 @@ from app.core.errors import ProviderError
 from app.core.model import Timeouts
 from app.providers.endpoint import Endpoint
 from app.providers.failures import Failures
+from app.providers.reader import Incoming
 from app.providers.retry import retry_after
+from app.providers.transport import AiohttpTransport, body_of
 
 MAX_ERROR_BYTES = 1_000_000
 """An error's body is read as a whole by the SDKs."""
@@ -31,7 +35,21 @@ def new_client(endpoint: Endpoint) -> httpx2.AsyncClient:
         trust_env=not endpoint.is_loopback,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
         event_hooks={"response": [_guard]},
+        transport=None if _is_behind_proxy(endpoint) else AiohttpTransport(httpx2.create_ssl_context()),
     )
+
+
+def _is_behind_proxy(endpoint: Endpoint) -> bool:
+    """Proxies of every kind are httpx2's business, with its own connections."""
+    address = urlsplit(endpoint.base_url)
+    proxies = getproxies()
+    if endpoint.is_loopback or not (address.scheme in proxies or "all" in proxies):
+        return False
+    return not proxy_bypass(address.hostname or "")
+
+
+def incoming(response: httpx2.Response) -> Incoming:
+    return Incoming(response.headers, body_of(response).read)
 
 
 def limits(timeouts: Timeouts) -> httpx2.Timeout:

@@ -8,9 +8,9 @@ end without complaint when the body is cut off.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from itertools import takewhile
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.core.errors import ProviderError
@@ -26,6 +26,15 @@ MAX_ANSWER_BYTES = 64_000_000
 _DRAIN_SECONDS = 0.1
 """How long a body may take to end after its answer did: a connection can be used again only then."""
 _LONGEST_JSON = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A response that has begun."""
+
+    headers: Mapping[str, str]
+    read: Callable[[], Awaitable[bytes]]
+    """Everything that has come of its body since the last call, at least a byte; empty at the end."""
 
 
 class Answer(Protocol):
@@ -47,7 +56,7 @@ class Answer(Protocol):
 class Reader:
     def __init__(
         self,
-        body: AsyncGenerator[bytes, None],
+        incoming: Incoming,
         answer: Answer,
         failures: Failures,
         timeouts: Timeouts,
@@ -55,7 +64,7 @@ class Reader:
         deadline: float,
     ) -> None:
         """`first` and `deadline`: loop time at which the first event and the whole answer must be there."""
-        self._body = body
+        self._incoming = incoming
         self._answer = answer
         self._failures = failures
         self._timeouts = timeouts
@@ -102,11 +111,12 @@ class Reader:
         return events
 
     def _drop_unsound(self, events: list[ModelEvent]) -> None:
-        sound = list(takewhile(is_sound, events))
-        if len(sound) < len(events):
-            events[:] = sound
-            self._ended = False
-            self._failure = self._failures.unreadable("an event that is not the format's")
+        for number, event in enumerate(events):
+            if not is_sound(event):
+                del events[number:]
+                self._ended = False
+                self._failure = self._failures.unreadable("an event that is not the format's")
+                return
 
     def _decode(self, data: bytes, events: list[ModelEvent]) -> None:
         if data:
@@ -140,7 +150,7 @@ class Reader:
         limit = self._first if self._first is not None else self._clock() + self._timeouts.between_events
         try:
             with self._watch.until(min(limit, self._deadline)):
-                data = await anext(self._body, b"")
+                data = await self._incoming.read()
         except TimeoutError:
             raise self._timeout() from None
         self._size += len(data)
@@ -162,11 +172,12 @@ class Reader:
             return
         with suppress(Exception):  # the answer is there: what happens to the connection now is nobody's concern
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while await anext(self._body, b""):
+                while await self._incoming.read():
                     pass
 
-    async def refuse_other_content(self, content_type: str) -> None:
+    async def refuse_other_content(self) -> None:
         """Web pages and plain JSON are no streams, whatever their status says."""
+        content_type = self._incoming.headers.get("content-type", "")
         if content_type.startswith("text/html"):
             raise self._failures.unreadable("a web page")
         if not content_type.startswith("application/json"):

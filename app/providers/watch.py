@@ -7,6 +7,7 @@ serves a whole answer: when it rings too early it is set again.
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -16,10 +17,13 @@ class Watch:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._task = _current_task()
+        """Who waits: whoever made this, and nobody else. Asking each time would cost a system call."""
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = inf
+        """When the timer rings."""
         self._when = 0.0
-        self._task: asyncio.Task[object] | None = None
-        """Who waits; None between two waits."""
+        self._waiting = False
         self._cancelling = 0
         self._expired = False
 
@@ -28,36 +32,43 @@ class Watch:
         return self
 
     def __enter__(self) -> Self:
-        self._task = task = asyncio.current_task()
-        assert task is not None
-        self._cancelling = task.cancelling()
+        self._waiting = True
+        self._cancelling = self._task.cancelling()
         self._expired = False
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._when, self._ring)
-        elif self._timer.when() > self._when:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self._when, self._ring)
+        if self._rings > self._when:
+            self._set()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._task = self._task, None
-        assert task is not None
+        self._waiting = False
         # The same rule as asyncio.Timeout's: our own cancellation becomes a TimeoutError, anybody else's stays one.
-        if self._expired and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
+    def _set(self) -> None:
+        self.close()
+        self._rings = self._when
+        self._timer = self._loop.call_at(self._when, self._ring)
+
     def _ring(self) -> None:
         self._timer = None
-        if self._task is None:
+        self._rings = inf
+        if not self._waiting:
             return  # the next wait sets it again
         if self._loop.time() < self._when:
-            self._timer = self._loop.call_at(self._when, self._ring)
+            self._set()
         else:
             self._expired = True
             self._task.cancel()
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

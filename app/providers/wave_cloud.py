@@ -11,6 +11,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from app.core.model import ModelMessage, ModelRequest, Text, Timeouts
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures, ReportedError
+from app.providers.reader import Incoming
 from app.providers.retry import retry_after
 from app.providers.sse import MAX_EVENT_BYTES
 from app.providers.system_prompt import system_prompt
@@ -70,7 +72,7 @@ class WaveCloudAdapter:
         )
 
     @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[_Frames, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
         connecting = _Connect(
             self._endpoint.base_url,
             additional_headers=self._endpoint.headers,
@@ -88,7 +90,7 @@ class WaveCloudAdapter:
             raise ConnectionError("the handshake took too long") from None
         try:
             await socket.send(json.dumps(body, ensure_ascii=False))
-            yield _Frames(socket)
+            yield Incoming({}, partial(_event, socket))
         finally:
             await socket.close()
 
@@ -113,22 +115,14 @@ class WaveCloudAdapter:
         """Every answer has a connection of its own."""
 
 
-class _Frames:
-    """The frames that come over a socket, as the events of a stream."""
-
-    headers: Mapping[str, str] = {}
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-
-    async def aiter_raw(self) -> AsyncGenerator[bytes, None]:
-        while True:
-            try:
-                frame = await self._socket.recv(decode=False)
-            except ConnectionClosedOK:
-                return
-            # A line break can only stand between the tokens of JSON, but would end the event's line.
-            yield b"data: %b\n\n" % frame.replace(b"\r", b" ").replace(b"\n", b" ")
+async def _event(socket: ClientConnection) -> bytes:
+    """The next frame, as an event of a stream."""
+    try:
+        frame = await socket.recv(decode=False)
+    except ConnectionClosedOK:
+        return b""
+    # A line break can only stand between the tokens of JSON, but would end the event's line.
+    return b"data: %b\n\n" % frame.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 class WaveCloudAnswer:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.model import Configuration, Preset, Prices, Timeouts
+from app.core.prompt_templates import TemplateCall, is_template_name
 from app.core.values import KEYS, Values
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
@@ -51,6 +52,8 @@ PRESET_KEYS = (
     "prices",
     "title",
     "description",
+    "system_template",
+    "variables",
 )
 PRESET_SETTINGS = ("ai:preset", "ai:titlepreset")
 """Which of the presets to use for what."""
@@ -117,9 +120,27 @@ def _read_preset(key: str, value: Any, prefix: str) -> Preset:
         values=read_values(said, VALUE_KEYS, prefix),
         default_model=CATALOG[provider].default_model,
         timeouts=_read_timeouts(table.get("timeouts", {}), f"{prefix}timeouts", CATALOG[provider].timeouts),
+        system_template=_read_system_template(table, prefix),
         provider_tools=_read_provider_tools(table.get("provider_tools", []), f"{prefix}provider_tools"),
         prices=_read_prices(table["prices"], f"{prefix}prices") if "prices" in table else None,
     )
+
+
+def _read_system_template(table: Mapping[str, Any], prefix: str) -> TemplateCall | None:
+    """Whether there is such a template is seen when the preset answers: templates come and go."""
+    variables = read_table(table.get("variables", {}), f"{prefix}variables")
+    if "system_template" not in table:
+        if variables:
+            raise ConfigurationError(f"{prefix}variables: fill a prompt template; name one in system_template")
+        return None
+    name = table["system_template"]
+    if not isinstance(name, str) or not is_template_name(name):
+        raise ConfigurationError(f"{prefix}system_template: must be the name of a prompt template")
+    if "system" in table:
+        raise ConfigurationError(f"{prefix}system_template: must not stand beside system; choose one of them")
+    if not is_json(variables):
+        raise ConfigurationError(f"{prefix}variables: must hold texts, numbers, lists and tables")
+    return TemplateCall(name, variables)
 
 
 def _read_timeouts(value: Any, place: str, customary: Timeouts) -> Timeouts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +22,14 @@ VARIABLES: Mapping[str, str] = {
     "allowed_origins": "PALAVER_ALLOWED_ORIGINS",
     "public_url": "PALAVER_PUBLIC_URL",
     "max_body_bytes": "PALAVER_MAX_BODY_BYTES",
+    "workers": "PALAVER_WORKERS",
+    "tls_certificate": "PALAVER_TLS_CERTIFICATE",
+    "tls_key": "PALAVER_TLS_KEY",
     "log_level": "PALAVER_LOG_LEVEL",
 }
 """Setting → environment variable. On the command line it is `--allowed-hosts` and so on."""
 
+MOST_WORKERS = 64
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 _NAME = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
@@ -33,6 +38,13 @@ _ORIGIN = re.compile(rf"(https?)://({_NAME})(?::([0-9]{{1,5}}))?")
 _TOKEN = re.compile(r"[!-~]+")
 _USUAL_PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    chain: Path
+    """PEM, with the certificates between it and the root."""
+    key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,10 @@ class ServerSettings:
     """The origin under which people reach the server, where a proxy stands before it."""
     max_body_bytes: int = 10_000_000
     log_level: str = "INFO"
+    workers: int = 1
+    """Processes that serve, all on this machine."""
+    certificate: Certificate | None = None
+    """For HTTPS, where no proxy does that."""
 
     @property
     def loopback(self) -> bool:
@@ -101,6 +117,8 @@ def read_server_settings(arguments: Mapping[str, Any], environ: Mapping[str, str
         public_url=public_url,
         max_body_bytes=_read_size(said.get("max_body_bytes", "10000000"), places.get("max_body_bytes", "")),
         log_level=_read_level(said.get("log_level", "INFO"), places.get("log_level", "")),
+        workers=_read_workers(said, places),
+        certificate=_read_certificate(said, places),
     )
 
 
@@ -118,6 +136,29 @@ def _read_size(text: str, place: str) -> int:
     if not (text.isascii() and text.isdigit() and 1_000 <= int(text[:12]) <= 1_000_000_000):
         raise ConfigurationError(f"{place}: must be a number of bytes from 1000 to 1000000000")
     return int(text)
+
+
+def _read_workers(said: Mapping[str, str], places: Mapping[str, str]) -> int:
+    text = said.get("workers", "1")
+    if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= MOST_WORKERS):
+        raise ConfigurationError(f"{places['workers']}: must be a number from 1 to {MOST_WORKERS}")
+    if int(text) > 1 and sys.platform == "win32":
+        raise ConfigurationError(f"{places['workers']}: Windows cannot hand a connection to another process; use 1")
+    if int(text) > 1 and "tls_certificate" in said:
+        raise ConfigurationError(
+            f"{places['tls_certificate']}: several workers cannot share an encrypted connection. "
+            "Let a proxy do the encryption, or use one worker"
+        )
+    return int(text)
+
+
+def _read_certificate(said: Mapping[str, str], places: Mapping[str, str]) -> Certificate | None:
+    given = [name for name in ("tls_certificate", "tls_key") if name in said]
+    if not given:
+        return None
+    if len(given) == 1:
+        raise ConfigurationError(f"{places[given[0]]}: the certificate and its key must both be given")
+    return Certificate(Path(said["tls_certificate"]).expanduser(), Path(said["tls_key"]).expanduser())
 
 
 def _read_level(text: str, place: str) -> str:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import groupby
-
-from aiosqlite import Connection
+from sqlite3 import Connection
 
 from app.core.messages import Role
 from app.core.ports import Branch
+from app.storage.active import ACTIVE
 from app.storage.database import Row
 
-ALTERNATIVES = """
-WITH RECURSIVE active (row, parent, distance, status) AS (
-  SELECT messages.row, messages.parent, 0, messages.status
-  FROM conversations JOIN messages ON messages.row = conversations.head
-  WHERE conversations.block_id = :block_id
-  UNION ALL
-  SELECT messages.row, messages.parent, distance + 1, messages.status
-  FROM active JOIN messages ON messages.row = active.parent
-)
+_CHOICES = """
 SELECT active.row, sibling.row, sibling.id, sibling.role, substr(sibling.text, 1, 160), sibling.created_at
-FROM active JOIN messages AS sibling ON sibling.parent IS active.parent AND sibling.block_id = :block_id
+FROM active CROSS JOIN messages AS sibling -- which is looked up for each, not the other way round
+  ON sibling.parent IS active.parent AND sibling.block_id = :block_id
 WHERE active.status <> 'streaming' AND sibling.status <> 'streaming'
 ORDER BY distance DESC, sibling.row
 """
+
+ALTERNATIVES = ACTIVE + _CHOICES
 """The messages of the active branch from the root on, each with all that stand at its place; at least one row."""
 
 PREVIEW_LENGTH = 80
@@ -60,25 +54,21 @@ def _branch(active_row: int, row: int, message_id: str, role: Role, text: str, c
     return Branch(str(row), message_id, role, row == active_row, preview, created_at)
 
 
-def read_handle(branch: str) -> int | None:
-    return int(branch) if re.fullmatch("[0-9]{1,18}", branch) else None
-
-
-async def read_branch(connection: Connection, head: int | None, until: str | None) -> Sequence[int]:
+def read_branch(connection: Connection, head: int | None, until: str | None) -> Sequence[int]:
     """The rows from the root to `head`, without an answer in flight, or to the message with the id `until`; none where
     that is not among them.
     """
     rows: list[int] = []
-    for row, message_id in await connection.execute_fetchall(_BRANCH, {"head": head}):
+    for row, message_id in connection.execute(_BRANCH, {"head": head}):
         rows.append(row)
         if message_id == until:
             return rows
     return rows if until is None else ()
 
 
-async def copy_messages(connection: Connection, sources: Sequence[int], block_id: str, first: int) -> None:
+def copy_messages(connection: Connection, sources: Sequence[int], block_id: str, first: int) -> None:
     """Copy messages into another conversation, where each follows the one before, as the rows from `first` on."""
-    await connection.executemany(
+    connection.executemany(
         _COPY,
         [
             {"row": row, "source": source, "parent": row - 1 if row > first else None, "block_id": block_id}

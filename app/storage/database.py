@@ -1,20 +1,23 @@
 """The SQLite file: one connection that writes, one that reads, and the only place where SQLite's errors are named.
 
-Each connection has a thread of its own (aiosqlite), so the event loop never waits for the disk. In WAL mode reading
+Each connection has a thread of its own, so the event loop never waits for the disk. In WAL mode reading
 does not wait for writing, not even while another process holds the file.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, closing, contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
-
-import aiosqlite
 
 from app.core.errors import StorageUnavailable
 from app.storage.schema import migrate
@@ -28,57 +31,119 @@ RETRY_AFTER = 2.0
 
 
 class Database:
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, busy_timeout: float) -> None:
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, busy_timeout: float) -> None:
+        self._writer = _Thread(writer)
+        self._reader = _Thread(reader)
         self._busy_timeout = busy_timeout
-        self._lock = asyncio.Lock()
-        self._writing: set[asyncio.Task[Any]] = set()
+        self._tenths: int | None = None
+        """The busy timeout as the writing connection has it, in tenths of a second."""
 
     async def read(self, sql: str, values: Mapping[str, Any]) -> Sequence[Row]:
         """The rows of one statement: one statement sees one state of the file."""
-        with storage_errors():
-            return list(await self._reader.execute_fetchall(sql, values))
+        return await self.query(lambda connection: connection.execute(sql, values).fetchall())
 
-    async def write(self, work: Callable[[aiosqlite.Connection], Awaitable[Result]]) -> Result:
-        """Do `work` in one transaction. Once begun it goes on to its end, even if the caller is cancelled.
+    async def query(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What `work`, which only reads, makes of one statement's rows, in the connection's thread."""
+        return await self._reader.do(work)
+
+    async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work` in one transaction, one after the other, in the connection's thread. Once asked for it goes on to
+        its end, even if the caller is cancelled.
 
         Raises:
             StorageUnavailable: another process held the file for longer than the busy timeout.
         """
-        task = asyncio.create_task(self._transaction(work))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
-        return await asyncio.shield(task)
+        # The time in the queue counts: if the file is locked, it was spent waiting for the same thing.
+        deadline = time.monotonic() + self._busy_timeout
+
+        def transaction(connection: sqlite3.Connection) -> Result:
+            self._wait_for(connection, deadline - time.monotonic())
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.rollback()
+                raise
+            return result
+
+        return await self._writer.do(transaction)
+
+    def _wait_for(self, connection: sqlite3.Connection, seconds: float) -> None:
+        """Set the busy timeout, where it is not nearly that already: in a short queue it stays what it is."""
+        tenths = max(0, math.ceil(seconds * 10))
+        if tenths != self._tenths:
+            connection.execute(f"PRAGMA busy_timeout = {tenths * 100}")
+            self._tenths = tenths
 
     async def checkpoint(self) -> None:
         """Move what was written from the log into the file and empty the log, so that deleted text is in neither."""
-        with storage_errors():
-            async with self._lock:
-                await set_busy_timeout(self._writer, self._busy_timeout)
-                await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        def checkpoint(connection: sqlite3.Connection) -> None:
+            self._wait_for(connection, self._busy_timeout)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+        await self._writer.do(checkpoint)
 
     async def close(self) -> None:
-        if self._writing:
-            await asyncio.wait(self._writing)
+        """When everything that was asked for is done."""
         await self._reader.close()
         await self._writer.close()
 
-    async def _transaction(self, work: Callable[[aiosqlite.Connection], Awaitable[Result]]) -> Result:
-        now = asyncio.get_running_loop().time
-        deadline = now() + self._busy_timeout
-        async with self._lock:
-            with storage_errors():
-                # The time in the queue counts: if the file is locked, it was spent waiting for the same thing.
-                await set_busy_timeout(self._writer, deadline - now())
-                await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-                try:
-                    result = await work(self._writer)
-                    await self._writer.execute_fetchall("COMMIT")
-                except BaseException:
-                    await self._writer.rollback()
-                    raise
-                return result
+
+class _Thread:
+    """A connection and the thread that it is used in. Work is handed over whole: changing threads costs more than most
+    statements.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._closed = False
+        Thread(target=self._serve, name="sqlite", daemon=True).start()
+
+    async def do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What `work` returns or raises. It is done to its end also when nobody waits for it any more."""
+        with storage_errors():
+            return await self._hand_over(work)
+
+    async def close(self) -> None:
+        """When everything that was asked for is done."""
+        if not self._closed:
+            closed = self._hand_over(sqlite3.Connection.close)
+            self._closed = True
+            self._queue.put(None)
+            await closed
+
+    def _hand_over(self, work: Callable[[sqlite3.Connection], Result]) -> asyncio.Future[Result]:
+        if self._closed:
+            raise StorageUnavailable("The database is closed: the server is going down.")
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Result] = loop.create_future()
+
+        def do() -> None:
+            try:
+                tell = partial(_tell, outcome, work(self._connection), None)
+            except BaseException as error:  # noqa: BLE001 - it is raised again where somebody waits for it
+                tell = partial(_tell, outcome, None, error)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(tell)
+
+        self._queue.put(do)
+        return outcome
+
+    def _serve(self) -> None:
+        while (do := self._queue.get()) is not None:
+            do()
+
+
+def _tell(outcome: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if outcome.done():
+        return
+    if error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(result)
 
 
 async def open_database(path: Path, busy_timeout: float, now: Callable[[], datetime]) -> Database:
@@ -93,20 +158,30 @@ async def open_database(path: Path, busy_timeout: float, now: Callable[[], datet
         StorageUnavailable: it cannot be opened, is no database, or has a schema that this program does not know.
     """
     with storage_errors():
-        await asyncio.to_thread(_prepare, path, busy_timeout, now)
-        async with AsyncExitStack() as stack:
-            writer = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
-            await set_busy_timeout(writer, busy_timeout)
-            for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-                await writer.execute_fetchall(f"PRAGMA {pragma}")
-            reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
-            await set_busy_timeout(reader, busy_timeout)
-            await reader.execute_fetchall("PRAGMA query_only = ON")
-            for connection in (writer, reader):
-                await connection.create_function("spaced", 1, spaced, deterministic=True)  # as in `schema`
-                await connection.execute_fetchall("PRAGMA trusted_schema = ON")
-            stack.pop_all()
-        return Database(writer, reader, busy_timeout)
+        writer, reader = await asyncio.to_thread(_open, path, busy_timeout, now)
+    return Database(writer, reader, busy_timeout)
+
+
+def _open(
+    path: Path, busy_timeout: float, now: Callable[[], datetime]
+) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """One connection to write and one to read."""
+    _prepare(path, busy_timeout, now)
+    with ExitStack() as stack:
+        writer = stack.enter_context(closing(_connect(path, busy_timeout)))
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            writer.execute(f"PRAGMA {pragma}")
+        reader = stack.enter_context(closing(_connect(path, busy_timeout)))
+        reader.execute("PRAGMA query_only = ON")
+        stack.pop_all()
+    return writer, reader
+
+
+def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    connection.create_function("spaced", 1, spaced, deterministic=True)  # as in `schema`
+    connection.execute("PRAGMA trusted_schema = ON")
+    return connection
 
 
 def _prepare(path: Path, busy_timeout: float, now: Callable[[], datetime]) -> None:
@@ -119,10 +194,6 @@ def _prepare(path: Path, busy_timeout: float, now: Callable[[], datetime]) -> No
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         migrate(connection, path, now)
-
-
-async def set_busy_timeout(connection: aiosqlite.Connection, seconds: float) -> None:
-    await connection.execute_fetchall(f"PRAGMA busy_timeout = {max(0, round(seconds * 1000))}")
 
 
 @contextmanager

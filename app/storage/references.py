@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from app.storage.database import Database
 
@@ -15,4 +16,8 @@ async def read_file_ids(database: Database, block_id: str | None) -> frozenset[s
         "SELECT body FROM messages WHERE (:block_id IS NULL OR block_id = :block_id) AND instr(body, '/files/') > 0",
         {"block_id": block_id},
     )
-    return frozenset(file_id for (body,) in rows for file_id in _NAMED.findall(body))
+    return named_files(body for (body,) in rows)
+
+
+def named_files(bodies: Iterable[str]) -> frozenset[str]:
+    return frozenset(file_id for body in bodies for file_id in _NAMED.findall(body))

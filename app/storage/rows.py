@@ -1,20 +1,18 @@
-"""One conversation as rows: the block it belongs to, the outline of its tree, its active branch."""
+"""One conversation as rows: the block it belongs to and the outline of its tree."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from sqlite3 import Connection
 from typing import Any
 
-from aiosqlite import Connection
-
 from app.core.errors import NotFound
-from app.core.messages import UIMessage
-from app.core.ports import AnswerStatus, Conversation
+from app.core.ports import AnswerStatus
 from app.storage.database import Row
-from app.storage.tree import Draft, Node, Tree
+from app.storage.drafts import Draft, storable
+from app.storage.tree import Node, Tree
 
 TITLE_LENGTH = 60
 
@@ -45,8 +43,8 @@ class Block:
         return self.metadata.get("archived") is True
 
 
-async def read_block(connection: Connection, block_id: str) -> Block | None:
-    for row in await connection.execute_fetchall(
+def read_block(connection: Connection, block_id: str) -> Block | None:
+    for row in connection.execute(
         "SELECT created_at, updated_at, head, version, automatic_title, metadata FROM conversations"
         " WHERE block_id = :block_id",
         {"block_id": block_id},
@@ -56,16 +54,16 @@ async def read_block(connection: Connection, block_id: str) -> Block | None:
     return None
 
 
-async def read_conversation(connection: Connection, block_id: str) -> Block:
+def read_conversation(connection: Connection, block_id: str) -> Block:
     """Raises NotFound where there is none, or metadata only."""
-    block = await read_block(connection, block_id)
+    block = read_block(connection, block_id)
     if block is None or block.head is None:
         raise NotFound("There is no such conversation.")
     return block
 
 
-async def write_block(connection: Connection, block: Block) -> None:
-    await connection.execute_fetchall(
+def write_block(connection: Connection, block: Block) -> None:
+    connection.execute(
         """
         INSERT INTO conversations
           (block_id, head, version, title, automatic_title, pinned, archived, metadata, created_at, updated_at, number)
@@ -92,32 +90,49 @@ async def write_block(connection: Connection, block: Block) -> None:
     )
 
 
-async def read_tree(connection: Connection, block: Block) -> Tree:
-    rows = await connection.execute_fetchall(
-        "SELECT row, id, parent, role, fingerprint, origin, status FROM messages"
-        " WHERE block_id = :block_id ORDER BY row",
-        {"block_id": block.block_id},
-    )
-    nodes = (
-        Node(row, message_id, parent, role, fingerprint, ours=origin == "server", status=status)
-        for row, message_id, parent, role, fingerprint, origin, status in rows
-    )
-    return Tree(nodes, block.head, await read_next_row(connection))
+_OUTLINE = "SELECT row, id, parent, role, fingerprint, origin, status FROM messages WHERE block_id = :block_id"
+
+_OF_ONE_ANSWER = f"{_OUTLINE} AND id = :answer UNION {_OUTLINE} AND id = :parent UNION {_OUTLINE} AND row = :head"
 
 
-async def read_next_row(connection: Connection) -> int:
-    [(row,)] = await connection.execute_fetchall("SELECT coalesce(max(row), 0) + 1 FROM messages")
+def read_tree(connection: Connection, block: Block) -> Tree:
+    rows = connection.execute(f"{_OUTLINE} ORDER BY row", {"block_id": block.block_id})
+    return Tree(map(_node, rows), block.head, read_next_row(connection))
+
+
+def read_tree_for_answer(connection: Connection, block: Block, answer_id: str, parent_id: str | None) -> Tree:
+    """As much of the tree as says where an answer goes: a row or two, where it is written already or goes behind the
+    end, and otherwise the whole.
+    """
+    values = {"block_id": block.block_id, "answer": answer_id, "parent": parent_id, "head": block.head}
+    nodes = [_node(row) for row in connection.execute(_OF_ONE_ANSWER, values)]
+    written = sum(node.id == answer_id for node in nodes)
+    at_end = {node.row for node in nodes if node.id == parent_id} == {block.head}
+    if written == 1 or (written == 0 and at_end):
+        return Tree(nodes, block.head, read_next_row(connection))
+    return read_tree(connection, block)
+
+
+def _node(row: Row) -> Node:
+    number, message_id, parent, role, fingerprint, origin, status = row
+    return Node(number, message_id, parent, role, fingerprint, ours=origin == "server", status=status)
+
+
+def read_next_row(connection: Connection) -> int:
+    ((row,),) = connection.execute("SELECT coalesce(max(row), 0) + 1 FROM messages")
     return int(row)
 
 
-async def write_tree(connection: Connection, block_id: str, tree: Tree, now: str) -> None:
+def write_tree(connection: Connection, block_id: str, tree: Tree, now: str) -> None:
     """Write what was added to the tree and what was hung elsewhere in it."""
-    await connection.executemany(
+    if not tree.added:
+        return
+    connection.executemany(
         """
         INSERT INTO messages
           (row, block_id, id, parent, role, fingerprint, origin, status, created_at, updated_at, text, body)
         VALUES
-          (:row, :block_id, :id, :parent, :role, :fingerprint, 'client', 'complete', :now, :now, :text, :body)
+          (:row, :block_id, :id, :parent, :role, :fingerprint, 'client', :status, :now, :now, :text, :body)
         """,
         [
             {
@@ -126,13 +141,14 @@ async def write_tree(connection: Connection, block_id: str, tree: Tree, now: str
                 "block_id": block_id,
                 "id": node.id,
                 "parent": node.parent,
+                "status": node.status,
                 "now": now,
             }
             for node in tree.added
             if node.draft is not None
         ],
     )
-    await connection.executemany(
+    connection.executemany(
         """
         UPDATE messages SET (role, fingerprint, origin, status, text, body) = (
           SELECT role, fingerprint, origin, status, text, body FROM messages AS source WHERE source.row = :source
@@ -140,15 +156,15 @@ async def write_tree(connection: Connection, block_id: str, tree: Tree, now: str
         """,
         [{"row": node.row, "source": node.source} for node in tree.added if node.source is not None],
     )
-    await connection.executemany(
+    connection.executemany(
         "UPDATE messages SET parent = :parent WHERE row = :row",
         [{"row": row, "parent": parent} for row, parent in tree.moved.items()],
     )
 
 
-async def write_answer(connection: Connection, row: int, draft: Draft, status: AnswerStatus, now: str) -> None:
+def write_answer(connection: Connection, row: int, draft: Draft, status: AnswerStatus, now: str) -> None:
     """Put an answer of ours in the place of what stands in `row`."""
-    await connection.execute_fetchall(
+    connection.execute(
         "UPDATE messages SET role = :role, fingerprint = :fingerprint, origin = 'server', status = :status,"
         " updated_at = :now, text = :text, body = :body WHERE row = :row",
         {**_content(draft), "row": row, "status": status, "now": now},
@@ -157,53 +173,6 @@ async def write_answer(connection: Connection, row: int, draft: Draft, status: A
 
 def _content(draft: Draft) -> dict[str, Any]:
     return {"role": draft.role, "fingerprint": draft.fingerprint, "text": draft.text, "body": draft.body}
-
-
-LOAD = """
-WITH RECURSIVE branch (row, parent, distance) AS (
-  SELECT messages.row, messages.parent, 0
-  FROM conversations JOIN messages ON messages.row = conversations.head
-  WHERE conversations.block_id = :block_id
-  UNION ALL
-  SELECT messages.row, messages.parent, distance + 1 FROM branch JOIN messages ON messages.row = branch.parent
-)
-SELECT conversations.title, conversations.created_at, conversations.updated_at, conversations.version, messages.body
-FROM conversations
-LEFT JOIN (branch JOIN messages ON messages.row = branch.row AND messages.status <> 'streaming')
-WHERE conversations.block_id = :block_id AND conversations.head IS NOT NULL
-ORDER BY distance DESC
-"""
-"""The active branch from the root on, each message with the columns of its conversation; at least one row."""
-
-
-def to_conversation(block_id: str, rows: Sequence[Row]) -> Conversation | None:
-    """What the rows of LOAD say."""
-    if not rows:
-        return None
-    title, created_at, updated_at, version, _ = rows[0]
-    messages = tuple(UIMessage.model_validate_json(row[4]) for row in rows if row[4] is not None)
-    return Conversation(block_id, title, messages, created_at, updated_at, version)
-
-
-def to_draft(message: UIMessage) -> Draft:
-    wire = message.to_wire()
-    canonical = json.dumps(wire, sort_keys=True).encode()
-    return Draft(
-        id=message.id,
-        role=message.role,
-        body=storable(json.dumps(wire, ensure_ascii=False, separators=(",", ":"))),
-        text=storable(message.text),
-        fingerprint=hashlib.blake2b(canonical, digest_size=16).digest(),
-    )
-
-
-def storable(text: str) -> str:
-    """The text as UTF-8 can hold it: halves of characters are joined, or replaced where the other half is missing."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def title_of(drafts: Sequence[Draft]) -> str:

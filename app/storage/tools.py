@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from sqlite3 import Connection
 from typing import Any
-
-from aiosqlite import Connection
 
 from app.core.messages import ProviderMetadata
 from app.core.tools import CallState, ToolRecord
 from app.storage.database import Database, Row
-from app.storage.rows import storable
+from app.storage.drafts import storable
 
 _COLUMNS = (
     "tool_call_id, message_id, tool_name, runs, state, approval_id, error_text, dynamic, call_metadata,"
@@ -60,23 +59,23 @@ class SqliteToolLedger:
         """As the port says. The name and the arguments of a call stay what they were when it was first written."""
         values = [_to_values(block_id, record) for record in records]
 
-        async def put(connection: Connection) -> None:
-            await connection.executemany(_PUT, values)
+        def put(connection: Connection) -> None:
+            connection.executemany(_PUT, values)
 
         await self._database.write(put)
 
     async def change(self, block_id: str, record: ToolRecord, *, when: CallState) -> bool:
         values = {**_to_values(block_id, record), "when": when}
 
-        async def change(connection: Connection) -> bool:
-            return bool(list(await connection.execute_fetchall(_CHANGE, values)))
+        def change(connection: Connection) -> bool:
+            return bool(list(connection.execute(_CHANGE, values)))
 
         return await self._database.write(change)
 
 
-async def copy_calls(connection: Connection, block_id: str, new_block_id: str) -> None:
+def copy_calls(connection: Connection, block_id: str, new_block_id: str) -> None:
     """Give a fork, whose messages are there already, the calls that stand in them."""
-    await connection.execute_fetchall(_COPY, {"block_id": block_id, "new_block_id": new_block_id})
+    connection.execute(_COPY, {"block_id": block_id, "new_block_id": new_block_id})
 
 
 def _to_values(block_id: str, record: ToolRecord) -> dict[str, Any]:

@@ -28,19 +28,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.core.ports import AnswerStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A message to be saved."""
-
-    id: str
-    role: str
-    body: str
-    """The UIMessage as JSON."""
-    text: str
-    fingerprint: bytes
-    """The same for equal bodies, whatever the order of their keys."""
+from app.storage.drafts import Draft
 
 
 @dataclass(slots=True)
@@ -68,6 +56,7 @@ class Node:
 
 class Tree:
     def __init__(self, nodes: Iterable[Node], head: int | None, next_row: int) -> None:
+        """`nodes` are all that there are; for `answer`, the beginning of the branch may be missing."""
         self.head = head
         self._old_head = head
         self.added: list[Node] = []
@@ -81,13 +70,24 @@ class Tree:
         self._follower: dict[int, int | None] = {}
         """The active branch: row → the row behind it, None behind the head."""
         row, follower = head, None
-        while row is not None:
+        while row is not None and row in self._nodes:
             self._follower[row] = follower
             row, follower = self._nodes[row].parent, row
 
     @property
     def changed(self) -> bool:
         return bool(self.added) or self.head != self._old_head
+
+    def active_ids(self) -> tuple[str, ...]:
+        """Of the messages from the root to the head, without answers in flight."""
+        ids: list[str] = []
+        row = self.head
+        while row is not None:
+            node = self._nodes[row]
+            if not node.running:
+                ids.append(node.id)
+            row = node.parent
+        return tuple(reversed(ids))
 
     def branch(self, drafts: Sequence[Draft]) -> None:
         here = self._beginning(drafts)
@@ -161,6 +161,8 @@ class Tree:
 
     def _meant(self, versions: Sequence[Node], draft: Draft) -> Node:
         """The version with this body, else the active one, else the newest."""
+        if len(versions) == 1:
+            return versions[0]
         return max(
             versions, key=lambda node: (node.fingerprint == draft.fingerprint, node.row in self._follower, node.row)
         )

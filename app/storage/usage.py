@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sqlite3 import Connection
 from typing import Any
-
-from aiosqlite import Connection
 
 from app.core.events import Usage
 from app.core.ports import UsageEntry, UsageReport, UsageTotal
 from app.storage.database import Database, Row
-from app.storage.rows import storable
+from app.storage.drafts import storable
 
 _MOST_CONVERSATIONS = 1_000
 
@@ -60,8 +59,8 @@ class SqliteUsageLedger:
             "cost_usd": entry.cost_usd,
         }
 
-        async def add(connection: Connection) -> None:
-            await connection.execute_fetchall(_ADD, values)
+        def add(connection: Connection) -> None:
+            connection.execute(_ADD, values)
 
         await self._database.write(add)
 

@@ -18,7 +18,7 @@ def spaced(text: str) -> str:
     """The text as it is indexed: Thai, Chinese, Japanese and the like with breaks between characters, so that a word
     can be found though nothing says where it begins.
     """
-    return _SCRIPTS_WITHOUT_SPACES.sub(rf"{_BREAK}\g<0>{_BREAK}", text)
+    return text if text.isascii() else _SCRIPTS_WITHOUT_SPACES.sub(rf"{_BREAK}\g<0>{_BREAK}", text)
 
 
 def match_expression(query: str) -> str:

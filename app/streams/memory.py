@@ -1,33 +1,52 @@
 """The stream log of one process: the events of each run in a list, its readers at positions in it.
 
 A reader is a position, nothing more: a slow one costs no memory, holds up nobody and misses nothing. What piled up
-while it was away comes to it in few batches, which is what keeps a token cheap under load.
+while it was away comes to it in one batch, which is what keeps a token cheap under load.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from app.core.events import StreamEvent
 
-MOST_EVENTS = 100
-"""In one batch, which is what a reader holds that asks for it and then takes nothing."""
 
-
-@dataclass(slots=True)
 class _Log:
-    events: list[StreamEvent] = field(default_factory=list)
-    closed: bool = False
-    readers: int = 0
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.events: list[StreamEvent] = []
+        self.closed = False
+        self.tails: list[MemoryTail] = []
 
     def wake(self) -> None:
-        for waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-        self.waiting.clear()
+        for tail in tuple(self.tails):
+            tail.wake()
+
+
+class MemoryTail:
+    """Implements `core.ports.Tail`."""
+
+    def __init__(self, log: _Log) -> None:
+        self._log = log
+        self._position = 0
+        self.wake: Callable[[], None] = _do_nothing
+        log.tails.append(self)
+
+    def take(self) -> Sequence[StreamEvent]:
+        batch = self._log.events[self._position :]
+        self._position += len(batch)
+        return batch
+
+    @property
+    def ended(self) -> bool:
+        return self._log.closed and self._position == len(self._log.events)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+
+    def close(self) -> None:
+        if self in self._log.tails:
+            self._log.tails.remove(self)
 
 
 class MemoryStreamLog:
@@ -43,7 +62,7 @@ class MemoryStreamLog:
 
     async def append(self, run_id: str, events: Sequence[StreamEvent]) -> None:
         log = self._logs[run_id]
-        log.events.extend(events)
+        log.events += events
         log.wake()
 
     async def close(self, run_id: str) -> None:
@@ -52,30 +71,17 @@ class MemoryStreamLog:
         log.wake()
         asyncio.get_running_loop().call_later(self._keep_seconds, self._logs.pop, run_id, None)
 
-    def read(self, run_id: str) -> AsyncGenerator[Sequence[StreamEvent], None]:
-        return _tail(self._logs.get(run_id))
+    def tail(self, run_id: str) -> MemoryTail:
+        log = self._logs.get(run_id)
+        if log is None:
+            log = _Log()
+            log.closed = True
+        return MemoryTail(log)
 
     def readers(self, run_id: str) -> int:
         log = self._logs.get(run_id)
-        return log.readers if log is not None else 0
+        return len(log.tails) if log is not None else 0
 
 
-async def _tail(log: _Log | None) -> AsyncGenerator[Sequence[StreamEvent], None]:
-    if log is None:
-        return
-    position = 0
-    log.readers += 1
-    try:
-        while True:
-            if position < len(log.events):
-                batch = log.events[position : position + MOST_EVENTS]
-                position += len(batch)
-                yield batch
-            elif log.closed:
-                return
-            else:
-                changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                log.waiting.append(changed)
-                await changed
-    finally:
-        log.readers -= 1
+def _do_nothing() -> None:
+    """Nobody waits yet."""

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
 
 import anyio
-import httpx2
 from pydantic import ValidationError
 
 from app.core.tools import McpServer, McpStatus, Offered, ToolFailure
@@ -160,6 +159,7 @@ class McpConnection:
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Client, None]:
+        import httpx2
         from mcp import Client, StdioServerParameters, stdio_client
         from mcp.client.streamable_http import streamable_http_client
 
@@ -221,6 +221,8 @@ def _nowhere() -> TextIO:
 
 def _explained(error: BaseException) -> str:
     """Why a connection failed, without the addresses and texts that errors quote."""
+    import httpx2
+
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     match error:

@@ -13,11 +13,12 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
-
-import httpx2
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.tools import ToolFailure
+
+if TYPE_CHECKING:  # else imported when a page is fetched
+    import httpx2
 
 MAX_BYTES = 2_000_000
 """Of a body, as it comes: no compression is asked for, and none is taken."""
@@ -74,11 +75,17 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return [str(address[0]) for *_, address in found]
 
 
+def _new_transport() -> httpx2.AsyncBaseTransport:
+    import httpx2
+
+    return httpx2.AsyncHTTPTransport()
+
+
 class PublicWeb:
     def __init__(
         self,
         resolve: Resolve = resolve,
-        new_transport: Callable[[], httpx2.AsyncBaseTransport] = httpx2.AsyncHTTPTransport,
+        new_transport: Callable[[], httpx2.AsyncBaseTransport] = _new_transport,
         seconds: float = SECONDS,
     ) -> None:
         self._resolve = resolve
@@ -103,6 +110,8 @@ class PublicWeb:
 
     async def _get(self, url: httpx2.URL) -> Page | str:
         """The page, or where it redirects to."""
+        import httpx2
+
         name = url.raw_host.decode("ascii")  # as it goes over the wire: two spellings could be two servers
         address = await self._checked_address(url.scheme, name, url.port)
         request = httpx2.Request(
@@ -141,6 +150,8 @@ class PublicWeb:
 
 def read_url(url: str) -> httpx2.URL:
     """Raises ToolFailure unless it is an http(s) address on a usual port, without credentials."""
+    import httpx2
+
     try:
         parsed = httpx2.URL(url if len(url) <= MAX_URL else "")
         port, host = parsed.port, parsed.host
@@ -156,6 +167,8 @@ def read_url(url: str) -> httpx2.URL:
 
 
 async def _read(url: httpx2.URL, response: httpx2.Response) -> Page | str:
+    import httpx2
+
     location = response.headers.get("location")
     if 300 <= response.status_code < 400 and location is not None:
         try:

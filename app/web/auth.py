@@ -33,8 +33,10 @@ _PUBLIC = frozenset({"/login", "/health"})
 
 
 def is_public(path: str) -> bool:
-    """What must work before anyone has come in. By the path as it is routed, never by an address built from `Host`."""
-    return path in _PUBLIC or path.startswith(("/static/", "/health/"))
+    """What must work before anyone has come in, and what people with a link may read. By the path as it is routed,
+    never by an address built from `Host`.
+    """
+    return path in _PUBLIC or path.startswith(("/static/", "/health/", "/share/"))
 
 
 class Door:

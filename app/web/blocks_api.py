@@ -56,4 +56,4 @@ async def get_resolve(request: Request[State]) -> Response:
         headers=header_values(request),
         block=await deps.store.block(block_id_of(request)),
     )
-    return JSONAnswer(explain(resolved))
+    return JSONAnswer(explain(await deps.prompts.with_system(resolved)))

@@ -8,6 +8,7 @@ import anyio
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from app.chat.apart import MANY_BYTES, apart
 from app.web.errors import Refusal
 from app.wire.json import parse_object
 
@@ -22,7 +23,12 @@ async def read_object(request: Request[Any]) -> dict[str, Any]:
         InvalidJson: see `app.wire.json`.
         Refusal: 413 or 408, from the `LimitedBody` that the guard puts in front.
     """
-    return parse_object(await request.body())
+    return await apart(await is_large(request), parse_object, await request.body())
+
+
+async def is_large(request: Request[Any]) -> bool:
+    """Whether making something of the body is work for a thread."""
+    return len(await request.body()) > MANY_BYTES
 
 
 def too_large(limit: int) -> Refusal:

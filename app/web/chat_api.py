@@ -8,7 +8,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.web.body import read_object
+from app.chat.apart import apart
+from app.web.body import is_large, read_object
 from app.web.deps import State
 from app.web.requests import block_id_of, deps_of, header_values, preset_of, protocol_of, sdk_of
 from app.web.responses import JSONAnswer
@@ -24,7 +25,9 @@ _CHAT_ID_IN_QUERY = re.compile(r"(?P<query>.*?)[?&]?chatId=(?P<chat>[^&]*)")
 async def post_chat(request: Request[State]) -> Response:
     deps = deps_of(request)
     block_id = block_id_of(request)
-    chat = parse_chat_request(
+    chat = await apart(
+        await is_large(request),
+        parse_chat_request,
         await read_object(request),
         preset=preset_of(request),
         headers=header_values(request),
@@ -34,8 +37,9 @@ async def post_chat(request: Request[State]) -> Response:
     encoder = choose_encoder(
         protocol_of(request), sdk_of(request), is_v4=chat.is_v4, shows_approvals=chat.turn.shows_approvals
     )
-    run = await deps.turns.begin(block_id, chat.turn)
-    return await stream_run(request, deps.runs.read(run), encoder)
+    turn = chat.turn if chat.template is None else await deps.prompts.turn(block_id, chat.turn, chat.template)
+    run = await deps.turns.begin(block_id, turn)
+    return await stream_run(request, deps.runs.follow(run, encoder), encoder)
 
 
 async def get_stream(request: Request[State]) -> Response:
@@ -54,7 +58,7 @@ async def _attach(request: Request[State], query: QueryParams, *, is_v4: bool) -
     encoder = choose_encoder(protocol_of(request, query), sdk_of(request, query), is_v4=is_v4)
     run = deps.runs.to_attach(block_id_of(request))
     if run is not None and request.method != "HEAD":
-        return await stream_run(request, deps.runs.replay(run), encoder)
+        return await stream_run(request, deps.runs.follow(run, encoder, whole=True), encoder)
     if is_v4:  # SDK 4 takes a 204 for an error
         return Response(media_type=encoder.media_type, headers=encoder.headers)
     return Response(status_code=204)

@@ -10,26 +10,38 @@ from jinja2 import Environment
 
 from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
+from app.chat.prompts import Prompts
+from app.chat.shares import Shares
+from app.chat.trash import Trash
 from app.chat.turns import Turns
 from app.core.model import Configuration
 from app.core.ports import ConversationStore, Files, ToolBox, UsageLedger
+from app.core.services import Services
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
     turns: Turns
     runs: LiveRuns
+    trash: Trash
     store: ConversationStore
+    prompts: Prompts
+    shares: Shares
     files: Files
     attachments: Attachments
     toolbox: ToolBox
     usage_ledger: UsageLedger
+    services: Services
     public_url: str | None
     """The origin under which people reach the server, where a proxy stands before it."""
     configuration: Callable[[], Configuration]
     """The configuration as it is now; a changed file replaces it."""
     configuration_problem: Callable[[], str | None]
     """What is wrong with the file as it is now, while an older state of it is in use."""
+    configuration_file: str | None
+    """The name of the file or folder that the configuration is read from, without the way to it."""
+    data_size: Callable[[], int]
+    """Bytes on the disk. Looks at every file: not for the event loop."""
     templates: Environment
     new_id: Callable[[], str]
 

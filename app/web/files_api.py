@@ -1,4 +1,4 @@
-"""`GET /files/{id}`: what is attached to messages, as what its content says it is."""
+"""`POST /api/ai/files`, `GET /files/{id}`: what is attached to messages, as what its content says it is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from app.core.errors import NotFound
-from app.core.files import IMAGE_TYPES
+from app.core.files import IMAGE_TYPES, file_url, media_type_of
 from app.core.messages import FilePart, Part, UIMessage
-from app.web.deps import State
+from app.web.deps import Deps, State
 from app.web.requests import deps_of
+from app.web.responses import JSONAnswer
 
 MAX_NAME_LENGTH = 120
 
@@ -27,9 +28,38 @@ _HEADERS = {
 }
 
 
+async def post_file(request: Request[State]) -> Response:
+    """Store the body, for a message that names it: the answer is the part to put there, with the size. `?name=` is what
+    the file is called.
+    """
+    content = await request.body()
+    part = await keep_file(deps_of(request), content, request.query_params.get("name", ""), "body")
+    return JSONAnswer({**part.model_dump(mode="json", by_alias=True, exclude_none=True), "size": len(content)}, 201)
+
+
+async def keep_file(deps: Deps, content: bytes, name: str, where: str) -> FilePart:
+    """A file that came without a message, as a part for one.
+
+    Raises:
+        UnsupportedContent: it cannot be attached; `param` is `where`.
+    """
+    file_id = await deps.attachments.keep(content, where)
+    return file_part(file_id, media_type_of(content), name)
+
+
+def file_part(file_id: str, media_type: str, name: str) -> FilePart:
+    part = FilePart(type="file", media_type=media_type, url=file_url(file_id))
+    called = _safe_name(name)
+    return part.model_copy(update={"filename": called}) if called else part
+
+
 async def get_file(request: Request[State]) -> Response:
     """The file, images to be shown and all others to be saved; `?name=` is what it is saved as."""
-    file_id = str(request.path_params["id"])
+    return await file_response(request, str(request.path_params["id"]))
+
+
+async def file_response(request: Request[State], file_id: str) -> Response:
+    """Raises NotFound."""
     stored = await deps_of(request).files.find(file_id)
     if stored is None:
         raise NotFound("There is no such file.")

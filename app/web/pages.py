@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -17,37 +17,73 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.chat.live import Run
 from app.chat.presets import check_block_changes
 from app.core.errors import AppError, ApprovalRefused, NotFound, RunInProgress
+from app.core.events import StreamEvent
 from app.core.messages import ToolPart, UIMessage
-from app.core.ports import Conversation, ConversationPage
+from app.core.ports import Conversation
+from app.core.prompt_templates import Content
+from app.web.composer import composer_values
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
 from app.web.streaming import next_batch, stream_response
-from app.web.templates import LISTED, app_page
-from app.web.turn_form import read_fields, turn_of
+from app.web.templates import app_page
+from app.web.transcripts import Transcript, load_transcript
+from app.web.turn_form import TurnForm, read_form, turn_of
+from app.web.welcome import welcome_values
 from app.wire.html import HtmlEncoder
-from app.wire.transcript import (
-    Place,
-    mark_of_messages,
-    open_requests,
-    places_of,
-    render_transcript,
-)
+from app.wire.transcript import mark_of_messages, open_requests, render_transcript
 
 FLUSH_SECONDS = 0.03
 """Between two messages of a stream; what the model says in the meantime goes out together."""
+TEMPORARY = "Temporary chat"
+
 _REST = 4
 """Between two messages a stream also rests this many times what the last one cost to render."""
+_FEW, _LITTLE = 20, 400
+"""Events and characters that are encoded at once; for more it is done in a thread."""
 
 
 async def get_home(request: Request[State]) -> Response:
-    """A new chat. `?preset=` chooses who answers it."""
+    """A new chat. `?preset=` chooses who answers it, `?template=` what stands in the box."""
     deps = deps_of(request)
-    return await _page(request, f"chat-{deps.new_id()}", chosen=request.query_params.get("preset"))
+    if (name := request.query_params.get("template")) is not None:
+        template = (await deps.prompts.find(name)).template
+        if not isinstance(template.content, str) or any(variable.required for variable in template.variables):
+            return RedirectResponse(f"/templates/{name}#try", status_code=303)
+        return await begin_with(request, template.filled({}))
+    return await chat_page(request, f"chat-{deps.new_id()}", chosen=request.query_params.get("preset"))
+
+
+async def begin_with(request: Request[State], content: Content) -> Response:
+    """A new chat with a filled template: its last message is in the box, others have been said already."""
+    deps = deps_of(request)
+    block_id = f"chat-{deps.new_id()}"
+    *before, last = deps.prompts.messages(content)
+    if before:
+        await deps.store.save(block_id, before, placement="branch")
+    return await chat_page(request, block_id, refused=TurnForm({"text": last.text}))
 
 
 async def get_conversation_page(request: Request[State]) -> Response:
-    """`?edit=` names a question that the composer shall hold, to be asked differently."""
-    return await _page(request, block_id_of(request), editing=request.query_params.get("edit"))
+    """`?edit=` names a question that the composer shall hold, to be asked differently; `?before=` shows the messages
+    above those of the page that gave it.
+    """
+    deps, block_id = deps_of(request), block_id_of(request)
+    if (await deps.store.block(block_id)).get("ai:store") is False:
+        return RedirectResponse(f"/temporary/{block_id}", status_code=303)
+    if (before := request.query_params.get("before")) is not None:
+        return await _earlier_page(request, block_id, before)
+    return await chat_page(request, block_id, editing=request.query_params.get("edit"))
+
+
+async def _earlier_page(request: Request[State], block_id: str, before: str) -> Response:
+    """The messages above those that a page shows: for htmx what is put there, else a page of their own."""
+    deps = deps_of(request)
+    if (transcript := await load_transcript(deps, block_id, before=before)) is None:
+        raise NotFound("There is no such conversation.")
+    if "hx-request" in request.headers:
+        return HTMLResponse(await asyncio.to_thread(render_transcript, deps.templates, transcript.values))
+    values = {**transcript.values, "title": transcript.title, "block_id": block_id}
+    return await app_page(request, "earlier.html", current=block_id, **values)
 
 
 async def post_turn(request: Request[State]) -> Response:
@@ -57,17 +93,18 @@ async def post_turn(request: Request[State]) -> Response:
     live = "hx-request" in request.headers
     if live and "last-event-id" in request.headers:
         return await _attach(deps, block_id)  # htmx lost the connection and sends the same request again
-    fields = await read_fields(request)
+    form = await read_form(request)
+    fields = form.fields
     running = deps.runs.running(block_id)
     if live and running is not None and running.message_id == fields.get("continue"):
         return await _attach(deps, block_id)  # asked for in another tab too
-    _, messages, _ = await _present(deps, block_id)
+    messages = (await _present(deps, block_id))[1].messages
     behind = _is_behind(messages, fields.get("after"))
     try:
         if (branch := fields.get("branch")) is not None:
             conversation = await _choose(deps, block_id, branch)
             return _stream_whole(deps, conversation) if live else _redirect(block_id)
-        turn, question = turn_of(fields, messages)
+        turn, question = turn_of(form, await _with_edited(deps, block_id, messages, fields.get("edit")))
         await _keep_preset(deps, block_id, fields.get("preset", ""))
         run = await deps.turns.begin(block_id, turn)
     except AppError as error:
@@ -75,14 +112,12 @@ async def post_turn(request: Request[State]) -> Response:
             return await _attach(deps, block_id, whole=True)  # answered in another tab: shows what came of it
         if live:
             raise
-        page = await _page(
-            request, block_id, notice=error.message, text=fields.get("text", ""), editing=fields.get("edit")
-        )
+        page = await chat_page(request, block_id, notice=error.message, refused=form, editing=fields.get("edit"))
         page.status_code = error.status
         return page
     if live:
         superseded = open_requests(messages[-1]) if question is not None and messages else ()
-        return _stream(deps, run, question=question, superseded=superseded, whole=behind)
+        return turn_stream(deps, run, question=question, superseded=superseded, whole=behind)
     async with aclosing(deps.runs.read(run)) as events:
         async for _ in events:
             pass
@@ -97,77 +132,77 @@ async def get_turn_stream(request: Request[State]) -> Response:
     block_id = block_id_of(request)
     if (after := request.query_params.get("after")) is None:
         return await _attach(deps, block_id)
-    run, messages, _ = await _present(deps, block_id)
-    if run is None and not _is_behind(messages, after):
+    run, transcript = await _present(deps, block_id)
+    if run is None and not _is_behind(transcript.messages, after):
         return Response(status_code=204)
     return await _attach(deps, block_id, whole=True)
 
 
 async def transcript_html(request: Request[State], conversation: Conversation) -> HTMLResponse:
     deps = deps_of(request)
-    places = await _places(deps, conversation.block_id)
-    return HTMLResponse(await asyncio.to_thread(render_transcript, deps.templates, conversation.messages, places))
+    transcript = await load_transcript(deps, conversation.block_id) or Transcript()
+    return HTMLResponse(await asyncio.to_thread(render_transcript, deps.templates, transcript.values))
 
 
-def conversation_list_html(request: Request[State], page: ConversationPage) -> HTMLResponse:
-    template = deps_of(request).templates.get_template("conversations.html")
-    return HTMLResponse(template.render(page=page, current=None))
-
-
-async def _page(
+async def chat_page(
     request: Request[State],
     block_id: str,
     *,
+    history: Sequence[UIMessage] | None = None,
     chosen: str | None = None,
     notice: str = "",
-    text: str = "",
+    refused: TurnForm | None = None,
     editing: str | None = None,
 ) -> Response:
     deps = deps_of(request)
-    run, messages, title = await _present(deps, block_id)
-    edited = next((message for message in messages if message.id == editing and message.role == "user"), None)
+    run, transcript = await _present(deps, block_id)
+    if history is not None:
+        run, transcript = None, Transcript(history, title=TEMPORARY)
+    messages = transcript.messages
+    known = await _with_edited(deps, block_id, messages, editing)
+    edited = next((message for message in known if message.id == editing and message.role == "user"), None)
+    chosen = chosen or await _chosen_preset(deps, block_id)
     values = {
+        **transcript.values,
         "block_id": block_id,
-        "title": title,
-        "messages": messages,
-        "places": await _places(deps, block_id),
+        "title": transcript.title,
         "answer_id": run.message_id if run is not None else None,
         "base": run.base if run is not None else None,
-        "growing": None,
         "mark": mark_of_messages(messages),
         "message_id": deps.new_id(),
         "edited": edited,
+        "history": history,
         "presets": deps.configuration().presets,
-        "chosen": chosen or await _chosen_preset(deps, block_id),
+        "chosen": chosen,
         "notice": notice,
-        "text": text or (edited.text if edited is not None else ""),
+        **composer_values(deps, refused, edited),
+        **(await welcome_values(deps, chosen) if not messages else {}),
     }
     return await app_page(request, "chat.html", current=block_id, **values)
 
 
-async def _present(deps: Deps, block_id: str) -> tuple[Run | None, Sequence[UIMessage], str]:
-    """The running turn, the messages without its answer, and the title, all of one moment."""
+async def _present(deps: Deps, block_id: str) -> tuple[Run | None, Transcript]:
+    """The running turn, and the last messages without its answer, both of one moment."""
     while True:
         run = deps.runs.running(block_id)
-        conversation = await deps.store.load(block_id)
+        transcript = await load_transcript(deps, block_id, without=run.message_id if run is not None else None)
         if deps.runs.running(block_id) is run:
-            break
-    if conversation is None:
-        return run, (), ""
-    messages = [message for message in conversation.messages if run is None or message.id != run.message_id]
-    return run, messages, conversation.title
+            return run, transcript or Transcript()
+
+
+async def _with_edited(
+    deps: Deps, block_id: str, messages: Sequence[UIMessage], edited_id: str | None
+) -> Sequence[UIMessage]:
+    """All messages, where the one to ask differently is not among the last."""
+    if edited_id is None or any(message.id == edited_id for message in messages):
+        return messages
+    conversation = await deps.store.load(block_id)
+    return conversation.messages if conversation is not None else ()
 
 
 def _is_behind(messages: Sequence[UIMessage], after: str | None) -> bool:
     """Whether a page that ends with what `after` says lacks something. One that does not say lacks nothing."""
     return after is not None and after != mark_of_messages(messages)
-
-
-async def _places(deps: Deps, block_id: str) -> Mapping[str, Place]:
-    try:
-        return places_of(await deps.store.branches(block_id))
-    except NotFound:  # a new chat, or one that was deleted meanwhile
-        return {}
 
 
 async def _chosen_preset(deps: Deps, block_id: str) -> str:
@@ -191,8 +226,8 @@ async def _choose(deps: Deps, block_id: str, branch: str) -> Conversation:
 async def _attach(deps: Deps, block_id: str, *, whole: bool = False) -> Response:
     run = deps.runs.running(block_id)
     if run is not None:
-        return _stream(deps, run, whole=whole, timed=False)
-    conversation = await deps.store.load(block_id)
+        return turn_stream(deps, run, whole=whole, timed=False)
+    conversation = await deps.store.load(block_id, limit=1)
     return Response(status_code=204) if conversation is None else _stream_whole(deps, conversation)
 
 
@@ -207,12 +242,12 @@ def _stream_whole(deps: Deps, conversation: Conversation) -> Response:
 
 async def _whole(deps: Deps, conversation: Conversation, encoder: HtmlEncoder) -> AsyncGenerator[bytes, None]:
     """Nothing runs: the transcript as it is stored."""
-    places = await _places(deps, conversation.block_id)
-    yield await asyncio.to_thread(encoder.transcript, conversation.messages, places)
+    transcript = await load_transcript(deps, conversation.block_id) or Transcript()
+    yield await asyncio.to_thread(encoder.transcript, transcript.values, mark_of_messages(transcript.messages))
     yield encoder.end()
 
 
-def _stream(
+def turn_stream(
     deps: Deps,
     run: Run,
     *,
@@ -220,6 +255,7 @@ def _stream(
     superseded: Sequence[ToolPart] = (),
     whole: bool = False,
     timed: bool = True,
+    history: Callable[[], Awaitable[Sequence[UIMessage]]] | None = None,
 ) -> Response:
     """The run as it goes on.
 
@@ -230,9 +266,10 @@ def _stream(
         superseded: calls that the page shows with a question for approval, which nobody asks any more.
         whole: the page lacks more than the question and the answer.
         timed: the events come as they happen.
+        history: gives what the page of a temporary chat keeps, when the run has ended.
     """
     encoder = HtmlEncoder(deps.templates, run.message_id, base=run.base, timed=timed)
-    return stream_response(_fragments(deps, run, encoder, question, superseded, whole=whole), encoder)
+    return stream_response(_fragments(deps, run, encoder, question, superseded, whole=whole, history=history), encoder)
 
 
 async def _fragments(
@@ -243,43 +280,43 @@ async def _fragments(
     superseded: Sequence[ToolPart],
     *,
     whole: bool,
+    history: Callable[[], Awaitable[Sequence[UIMessage]]] | None,
 ) -> AsyncGenerator[bytes, None]:
     events = deps.runs.read(run)
     first = asyncio.ensure_future(next_batch(events))  # attached at once: a run without readers may be replaced
     try:
-        page = await deps.store.page(limit=LISTED)
-        titles = {item.block_id: item.title for item in page.items}
+        transcript = await load_transcript(deps, run.block_id, without=run.message_id) or Transcript()
+        shown = transcript.values if whole else {"messages": None, "places": transcript.places or {}}
         opening = partial(
             encoder.opening,
             run.user_message_id or "",
             question=question,
             superseded=superseded,
-            messages=await _messages(deps, run) if whole else None,
-            places=await _places(deps, run.block_id) if question is not None or whole else {},
-            title=titles.get(run.block_id) or "New chat",
+            **shown,
+            title=TEMPORARY if history is not None else transcript.title or "New chat",
             message_id=deps.new_id(),
-            page=page,
-            current=run.block_id,
         )
         yield await asyncio.to_thread(opening)
         batch = await first
         while batch:
             began = time.monotonic()
-            fragments = await asyncio.to_thread(encoder.encode, batch)
+            fragments = await _encoded(encoder, batch)
             if fragments:
                 yield fragments
             await asyncio.sleep(max(FLUSH_SECONDS, _REST * (time.monotonic() - began)))
             batch = await next_batch(events)
-        places = await _places(deps, run.block_id)
-        yield await asyncio.to_thread(encoder.end, places.get(run.message_id))
+        ended = await load_transcript(deps, run.block_id) or Transcript()
+        place, told = (ended.places or {}).get(run.message_id), ended.told_before(run.message_id)
+        said = await history() if history is not None else None
+        yield await asyncio.to_thread(partial(encoder.end, place, told, history=said))
     finally:
         first.cancel()
         await asyncio.wait([first])
         await events.aclose()
 
 
-async def _messages(deps: Deps, run: Run) -> Sequence[UIMessage]:
-    """What stands above the answer of the run."""
-    conversation = await deps.store.load(run.block_id)
-    messages = conversation.messages if conversation is not None else ()
-    return [message for message in messages if message.id != run.message_id]
+async def _encoded(encoder: HtmlEncoder, batch: Sequence[StreamEvent]) -> bytes:
+    """A thread costs more than a few words do."""
+    if len(batch) <= _FEW and encoder.work < _LITTLE:
+        return encoder.encode(batch)
+    return await asyncio.to_thread(encoder.encode, batch)

@@ -8,21 +8,35 @@ from starlette.routing import Mount, Route
 
 from app.web import (
     auth,
+    block_page,
     blocks_api,
     branches_api,
     chat_api,
     conversations_api,
     files_api,
     health,
+    options_page,
     pages,
+    prompts_api,
+    prompts_page,
+    settings_page,
+    share_api,
+    share_page,
+    temporary,
     tools_api,
     transfer_api,
+    transfer_page,
     usage_api,
+    usage_page,
 )
 from app.web.static import HashedFiles
 
 
 def routes(static_folder: Path) -> list[Route | Mount]:
+    return [*_conversations(), *_services(), *_pages(), Mount("/static", HashedFiles(directory=static_folder))]
+
+
+def _conversations() -> list[Route]:
     chat = "/api/ai/chat/{block_id}"
     conversations = "/api/ai/conversations"
     return [
@@ -37,19 +51,47 @@ def routes(static_folder: Path) -> list[Route | Mount]:
         Route(conversations + "/{block_id}", conversations_api.get_conversation, methods=["GET"]),
         Route(conversations + "/{block_id}", conversations_api.post_conversation, methods=["POST"]),
         Route(conversations + "/{block_id}", conversations_api.delete_conversation, methods=["DELETE"]),
+        Route(conversations + "/{block_id}/trash", conversations_api.post_trash, methods=["POST"]),
+        Route(conversations + "/{block_id}/restore", conversations_api.post_restore, methods=["POST"]),
         Route(conversations + "/{block_id}/branches", branches_api.get_branches, methods=["GET"]),
         Route(conversations + "/{block_id}/branches", branches_api.post_branch, methods=["POST"]),
         Route(conversations + "/{block_id}/fork", branches_api.post_fork, methods=["POST"]),
         Route(conversations + "/{block_id}/export", transfer_api.get_export, methods=["GET"]),
+        Route(conversations + "/{block_id}/shares", share_api.get_shares, methods=["GET"]),
+        Route(conversations + "/{block_id}/shares", share_api.post_share, methods=["POST"]),
+        Route(conversations + "/{block_id}/shares/{token}", share_api.delete_share, methods=["DELETE"]),
+    ]
+
+
+def _services() -> list[Route]:
+    """What programs use beside conversations."""
+    templates = "/api/ai/templates"
+    return [
+        Route("/api/ai/export", transfer_api.get_export_of_all, methods=["GET"]),
         Route("/api/ai/blocks/{block_id}", blocks_api.get_block, methods=["GET"]),
         Route("/api/ai/blocks/{block_id}", blocks_api.patch_block, methods=["PATCH"]),
         Route("/api/ai/presets", blocks_api.get_presets, methods=["GET"]),
         Route("/api/ai/resolve/{block_id}", blocks_api.get_resolve, methods=["GET"]),
+        Route(templates, prompts_api.get_templates, methods=["GET"]),
+        Route(templates + "/export", prompts_api.get_export, methods=["GET"]),
+        Route(templates + "/import", prompts_api.post_import, methods=["POST"]),
+        Route(templates + "/{name}", prompts_api.get_template, methods=["GET"]),
+        Route(templates + "/{name}", prompts_api.put_template, methods=["PUT"]),
+        Route(templates + "/{name}", prompts_api.delete_template, methods=["DELETE"]),
+        Route(templates + "/{name}/versions", prompts_api.get_versions, methods=["GET"]),
+        Route(templates + "/{name}/render", prompts_api.post_render, methods=["POST"]),
         Route("/api/ai/tools", tools_api.get_tools, methods=["GET"]),
         Route("/api/ai/usage", usage_api.get_usage, methods=["GET"]),
+        Route("/api/ai/files", files_api.post_file, methods=["POST"]),
         Route("/files/{id}", files_api.get_file, methods=["GET"]),
         Route("/health", health.get_health, methods=["GET"]),
         Route("/health/ready", health.get_ready, methods=["GET"]),
+        Route("/api/ai/presets/{preset}/check", settings_page.get_preset_check, methods=["GET"]),
+    ]
+
+
+def _pages() -> list[Route]:
+    return [
         Route("/login", auth.get_login, methods=["GET"]),
         Route("/login", auth.post_login, methods=["POST"]),
         Route("/logout", auth.post_logout, methods=["POST"]),
@@ -57,5 +99,29 @@ def routes(static_folder: Path) -> list[Route | Mount]:
         Route("/c/{block_id}", pages.get_conversation_page, methods=["GET"]),
         Route("/c/{block_id}", pages.post_turn, methods=["POST"]),
         Route("/c/{block_id}/stream", pages.get_turn_stream, methods=["GET"]),
-        Mount("/static", HashedFiles(directory=static_folder)),
+        Route("/temporary", temporary.get_temporary, methods=["GET"]),
+        Route("/temporary/{block_id}", temporary.get_temporary, methods=["GET"]),
+        Route("/temporary/{block_id}", temporary.post_temporary, methods=["POST"]),
+        Route("/c/{block_id}/options", options_page.get_options, methods=["GET"]),
+        Route("/c/{block_id}/options", options_page.post_options, methods=["POST"]),
+        Route("/c/{block_id}/settings", block_page.get_block_page, methods=["GET"]),
+        Route("/c/{block_id}/settings", block_page.post_block_page, methods=["POST"]),
+        Route("/settings", settings_page.get_settings_page, methods=["GET"]),
+        Route("/settings/tools", settings_page.get_settings_tools, methods=["GET"]),
+        Route("/usage", usage_page.get_usage_page, methods=["GET"]),
+        Route("/c/{block_id}/share", share_page.get_sharing, methods=["GET"]),
+        Route("/c/{block_id}/share", share_page.post_sharing, methods=["POST"]),
+        Route("/share/{token}", share_page.get_shared, methods=["GET"]),
+        Route("/share/{token}/files/{id}", share_page.get_shared_file, methods=["GET"]),
+        Route("/transfer", transfer_page.get_transfer, methods=["GET"]),
+        Route("/transfer", transfer_page.post_transfer, methods=["POST"]),
+        Route("/templates", prompts_page.get_list, methods=["GET"]),
+        Route("/templates/new", prompts_page.get_new, methods=["GET"]),
+        Route("/templates/new", prompts_page.post_new, methods=["POST"]),
+        Route("/templates/preview", prompts_page.post_preview, methods=["POST"]),
+        Route("/templates/use", prompts_page.post_use, methods=["POST"]),
+        Route("/templates/examples", prompts_page.post_examples, methods=["POST"]),
+        Route("/templates/import", prompts_page.post_import, methods=["POST"]),
+        Route("/templates/{name}", prompts_page.get_editor, methods=["GET"]),
+        Route("/templates/{name}", prompts_page.post_editor, methods=["POST"]),
     ]

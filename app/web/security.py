@@ -7,7 +7,7 @@ It decides on the ASGI scope alone, never on an address built from `Host`, and b
     limits     method, size of target, headers and body, time          405, 408, 413, 414, 431
     origin     our own page, a listed one, or a program                403
     token      where one is configured (`app.web.auth`)                401, 429
-    content    JSON, or a form where browsers post to pages            415
+    content    JSON; a form where browsers post to pages; a file       415
 
 Pure ASGI: the body of an answer passes through untouched, its start gets headers added.
 """
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 MAX_TARGET_BYTES = 8_192
 MAX_HEADER_BYTES = 32_768
-METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -49,7 +49,7 @@ Headers = Mapping[bytes, bytes]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODILESS_METHODS = _SAFE_METHODS | {"DELETE"}
-_KNOWN_METHODS = frozenset({*METHODS, "PUT", "TRACE", "CONNECT"})
+_KNOWN_METHODS = frozenset({*METHODS, "TRACE", "CONNECT"})
 _SINGLE_HEADERS = frozenset(
     {b"host", b"origin", b"authorization", b"x-api-key", b"content-length", b"content-type", b"transfer-encoding"}
     | {b"sec-fetch-site", b"content-encoding"}
@@ -61,7 +61,10 @@ _REFERER = re.compile(rb"https?://[^/?#]+")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 
 _JSON = frozenset({b"application/json"})
-_JSON_OR_FORM = _JSON | {b"application/x-www-form-urlencoded"}
+_BYTES = frozenset({b"application/octet-stream"})
+_WITH_FILES = b"multipart/form-data"
+_JSON_OR_FORM = _JSON | {b"application/x-www-form-urlencoded", _WITH_FILES}
+_UPLOADS = "/api/ai/files"
 _CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"'})
 
 _ALLOWED_HEADERS = (
@@ -93,6 +96,8 @@ class SecurityPolicy:
     """`scheme://host[:port]` of foreign pages that may use the API."""
     public_url: str | None = None
     """The origin of our own pages, where a proxy hides it."""
+    secure: bool = False
+    """Browsers reach us by HTTPS without a proxy."""
     token: str | None = field(default=None, repr=False)
     max_body_bytes: int = 10_000_000
     body_timeout: float = 30.0
@@ -108,7 +113,7 @@ class Guard:
         self._hosts = frozenset(host.encode() for host in policy.allowed_hosts)
         self._listed = frozenset(origin.encode() for origin in policy.allowed_origins)
         self._own_origin = None if policy.public_url is None else policy.public_url.encode()
-        self._door = Door(policy.token, secure_cookie=(policy.public_url or "").startswith("https:"))
+        self._door = Door(policy.token, secure_cookie=policy.secure or (policy.public_url or "").startswith("https:"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -172,7 +177,8 @@ class Guard:
             self._check_origin(method, headers, api=api)
         self._door.check(scope, headers)
         if has_body and method not in _BODILESS_METHODS:
-            _check_content_type(headers, _JSON if api else _JSON_OR_FORM)
+            is_upload = scope["path"] == _UPLOADS
+            _check_content_type(headers, _BYTES if is_upload else _JSON if api else _JSON_OR_FORM)
         if int(headers.get(b"content-length", 0)) > self._policy.max_body_bytes:
             raise too_large(self._policy.max_body_bytes)
         return None
@@ -246,7 +252,8 @@ class _Answer:
 
     def _added(self, headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
         path = self._scope["path"]
-        added = [*_EVERY_ANSWER, (b"x-request-id", self._scope[REQUEST_ID].encode())]
+        added = [(name, value) for name, value in _EVERY_ANSWER if name not in headers]
+        added.append((b"x-request-id", self._scope[REQUEST_ID].encode()))
         if b"cache-control" not in headers and not path.startswith("/static/"):
             added.append((b"cache-control", b"no-store"))
         if headers.get(b"content-type", b"").startswith(b"text/html"):
@@ -324,8 +331,11 @@ def _check_limits(scope: Scope) -> None:
 def _check_content_type(headers: Headers, allowed: frozenset[bytes]) -> None:
     """A type that needs no preflight would let any page post here."""
     essence, _, parameter = headers.get(b"content-type", b"").lower().partition(b";")
-    if essence.strip() not in allowed or parameter.strip() not in _CHARSETS:
-        raise Refusal(415, "unsupported_media_type", "Send the body as JSON, with `Content-Type: application/json`.")
+    has_charset = parameter.strip() in _CHARSETS or essence == _WITH_FILES  # whose parameter is its boundary
+    if essence.strip() not in allowed or not has_charset:
+        what = "the file as it is, with `Content-Type: application/octet-stream`"
+        what = what if allowed == _BYTES else "the body as JSON, with `Content-Type: application/json`"
+        raise Refusal(415, "unsupported_media_type", f"Send {what}.")
 
 
 def _preflight(*, listed: bool) -> Response:

@@ -11,12 +11,11 @@ from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.chat.channel import Receiver, Write
 from app.core.errors import RunFailed
-from app.core.events import StreamError, StreamEvent
+from app.core.events import StreamEvent
 from app.core.ports import Encoder
 from app.web.deps import State
-
-Events = AsyncGenerator[Sequence[StreamEvent], None]
 
 KEEP_ALIVE_SECONDS = 12
 FIRST_EVENT_SECONDS = 10
@@ -24,38 +23,47 @@ FIRST_EVENT_SECONDS = 10
 SEND_TIMEOUT_SECONDS = 60
 """A client that takes nothing for so long is dropped; it can come back and resume."""
 
+WRITE = "palaver.write"
+"""An ASGI extension of our server: `write(data)` sends a piece of a streamed body at once, waiting for nothing. False
+where that cannot be, because the client is slow or the response has not begun; then nothing was sent.
+"""
+
 # Streams end when their runs end, and those are drained by `app.main`: cutting them at SIGTERM would lose their ends.
 AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
 
 
-async def stream_run(request: Request[State], events: Events, encoder: Encoder) -> Response:
-    """The response for `events`. A client that leaves before the first one is noticed, and its reader is gone.
+async def stream_run(request: Request[State], receiver: Receiver, encoder: Encoder) -> Response:
+    """The response for what `receiver` gets. A client that leaves before the first word is noticed.
 
     Raises:
         RunFailed: the run ended before its first event; nothing has been sent yet.
     """
-    first = asyncio.ensure_future(next_batch(events))
+    try:
+        if not receiver.channel.begun and not await _has_begun(request, receiver, encoder):
+            receiver.close()
+            return Response()
+    except BaseException:
+        receiver.close()
+        raise
+    if (failure := receiver.channel.refusal) is not None:
+        receiver.close()
+        raise RunFailed(failure.text, code=failure.code, status=failure.status, retry_after=failure.retry_after)
+    write = request.scope.get("extensions", {}).get(WRITE, {}).get("write")
+    return stream_response(_body(receiver, encoder, write), encoder)
+
+
+async def _has_begun(request: Request[State], receiver: Receiver, encoder: Encoder) -> bool:
+    """Wait for the run's first word, or until keep-alives must flow; False if the client has left meanwhile."""
+    begun = asyncio.ensure_future(receiver.begin())
     gone = asyncio.ensure_future(_disconnected(request))
     try:
         # Without keep-alives there is nothing to send, so nothing is gained by committing early.
         patience = FIRST_EVENT_SECONDS if encoder.keep_alive else None
-        await asyncio.wait([first, gone], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            first.cancel()
-            await asyncio.wait([first])
-            await events.aclose()
-            return Response()
-    except asyncio.CancelledError:
-        first.cancel()
-        raise
+        await asyncio.wait([begun, gone], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        return not gone.done()
     finally:
+        begun.cancel()
         gone.cancel()
-    if first.done():
-        failure = next(iter(first.result()), None)
-        if isinstance(failure, StreamError):
-            await events.aclose()
-            raise RunFailed(failure.text, code=failure.code, status=failure.status, retry_after=failure.retry_after)
-    return stream_response(_encoded(first, events, encoder), encoder)
 
 
 def stream_response(body: AsyncGenerator[bytes, None], encoder: Encoder) -> Response:
@@ -71,16 +79,15 @@ def stream_response(body: AsyncGenerator[bytes, None], encoder: Encoder) -> Resp
     )
 
 
-async def _encoded(
-    first: asyncio.Future[Sequence[StreamEvent]], events: Events, encoder: Encoder
-) -> AsyncGenerator[bytes, None]:
-    async with aclosing(events):
-        if not first.done():
+async def _body(receiver: Receiver, encoder: Encoder, write: Write | None) -> AsyncGenerator[bytes, None]:
+    try:
+        if not receiver.channel.begun:
             yield encoder.keep_alive
-        yield encoder.encode(await first)
-        async for batch in events:
-            yield encoder.encode(batch)
-    yield encoder.end()
+        async with aclosing(receiver.pieces(write)) as pieces:
+            async for data in pieces:
+                yield data
+    finally:
+        receiver.close()
 
 
 async def _disconnected(request: Request[State]) -> None:
@@ -89,7 +96,7 @@ async def _disconnected(request: Request[State]) -> None:
         pass
 
 
-async def next_batch(events: Events) -> Sequence[StreamEvent]:
+async def next_batch(events: AsyncGenerator[Sequence[StreamEvent], None]) -> Sequence[StreamEvent]:
     """The next batch, or an empty one: `anext` with a tuple as default is a SystemError in CPython 3.11."""
     async for batch in events:
         return batch

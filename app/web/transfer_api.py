@@ -1,13 +1,15 @@
-"""Conversations out and in: `GET /api/ai/conversations/{blockId}/export` and `POST /api/ai/conversations/import`."""
+"""Conversations out and in: `GET /api/ai/conversations/{blockId}/export`, all of them by `GET /api/ai/export`, and
+`POST /api/ai/conversations/import`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from app.chat.presets import check_block_changes
 from app.core.errors import InvalidRequest, NotFound
@@ -48,10 +50,36 @@ async def get_export(request: Request[State]) -> Response:
     return Response(content, media_type=_MEDIA_TYPES[form], headers=headers)
 
 
+async def get_export_of_all(request: Request[State]) -> Response:
+    """One file with every conversation, archived ones too, as it is written: importing it brings them all back."""
+    headers = {"content-disposition": 'attachment; filename="palaver-conversations.json"'}
+    return StreamingResponse(_all(deps_of(request)), media_type="application/json", headers=headers)
+
+
+async def _all(deps: Deps) -> AsyncGenerator[bytes, None]:
+    """What is deleted meanwhile is left out."""
+    yield b'{"conversations":[\n'
+    cursor, between = None, b""
+    while True:
+        page = await deps.store.page(cursor=cursor, limit=100, archived=None)
+        for item in page.items:
+            if (conversation := await deps.store.load(item.block_id)) is not None:
+                content = await _written(deps, conversation, "json")
+                yield between + (content if isinstance(content, bytes) else content.encode())
+                between = b",\n"
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    yield b"\n]}\n"
+
+
 async def post_import(request: Request[State]) -> Response:
+    return JSONAnswer(await import_conversations(deps_of(request), await request.body()))
+
+
+async def import_conversations(deps: Deps, body: bytes) -> dict[str, Any]:
     """Store what is not there yet. Nothing that is there is overwritten, so the same import twice changes nothing."""
-    deps = deps_of(request)
-    found = await asyncio.to_thread(read_import, parse_json(await request.body()))
+    found = await asyncio.to_thread(lambda: read_import(parse_json(body)))
     imported: list[dict[str, Any]] = []
     skipped = list(found.skipped)
     for index, item in found.conversations:
@@ -65,7 +93,7 @@ async def post_import(request: Request[State]) -> Response:
         imported.append(stored)
         skipped += [Skipped(index, why) for why in refused]
     skipped.sort(key=lambda item: item.index)
-    return JSONAnswer({"imported": imported, "skipped": [{"index": item.index, "why": item.why} for item in skipped]})
+    return {"imported": imported, "skipped": [{"index": item.index, "why": item.why} for item in skipped]}
 
 
 async def _written(deps: Deps, conversation: Conversation, form: str) -> bytes | str:
@@ -92,10 +120,10 @@ async def _store(deps: Deps, item: ImportedConversation) -> tuple[dict[str, Any]
     """
     received = await deps.attachments.receive(item.messages)
     async with deps.attachments.kept(received.messages, received.contents):
-        conversation = await deps.store.save(item.block_id, received.messages, placement="merge", dates=item.dates)
+        saved = await deps.store.save(item.block_id, received.messages, placement="merge", dates=item.dates)
     block = await deps.store.block(item.block_id)
     said = dict(item.metadata)
-    if item.title and item.title != conversation.title:
+    if item.title and item.title != saved.title:
         said["title"] = item.title
     changes: dict[str, Any] = {}
     refused: list[str] = []
@@ -112,5 +140,5 @@ async def _store(deps: Deps, item: ImportedConversation) -> tuple[dict[str, Any]
             refused.append(error.message)
     if changes:
         block = await deps.store.patch_block(item.block_id, changes)
-    title = block.get("title", conversation.title)
-    return {"id": item.block_id, "title": title, "messageCount": len(conversation.messages)}, refused
+    title = block.get("title", saved.title)
+    return {"id": item.block_id, "title": title, "messageCount": len(saved.message_ids)}, refused

@@ -55,8 +55,12 @@ class AiSdkEncoder:
 
     def __init__(self, version: tuple[int, ...] = (5,)) -> None:
         """`version` is what the app declared: `(6,)` or `(5, 0, 277)`."""
+        self.format = f"ui {version}"
         self._version = version
         self._finish_reason = version >= _KNOWS_FINISH_REASON
+        self._part_id: str | None = None
+        self._part_kind: type[TextDelta | ReasoningDelta] = TextDelta
+        self._beginning = b""
         self._began_step = False
         """The last event began a step."""
         self._last_step = LastStep() if version < _KNOWS_WHO_RAN_A_TOOL else None
@@ -64,22 +68,27 @@ class AiSdkEncoder:
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
         if self._last_step is not None:
             events = [event for told in events for event in self._last_step.pass_on(told)]
-        return b"".join(self._chunk(event) for event in events)
+        return b"".join([self._chunk(event) for event in events])
 
     def end(self) -> bytes:
         return sse.DONE
 
     def _chunk(self, event: StreamEvent) -> bytes:
-        if isinstance(event, TextDelta):  # nearly every event: built from constant pieces
-            return b'data: {"type":"text-delta","id":%b,"delta":%b}\n\n' % (
-                dump_json(event.id),
-                dump_json(event.delta),
-            )
+        if isinstance(event, TextDelta | ReasoningDelta):  # nearly every event: built from pieces
+            if event.id != self._part_id or type(event) is not self._part_kind:
+                self._begin(event)
+            return b"%b%b}\n\n" % (self._beginning, dump_json(event.delta))
         chunks = self._older(event)
         if self._began_step and isinstance(event, StepFinish):
             chunks.append(_LOOK)
         self._began_step = isinstance(event, StepStart)
         return b"".join(map(sse.frame, chunks))
+
+    def _begin(self, event: TextDelta | ReasoningDelta) -> None:
+        """All chunks of a part's deltas begin alike."""
+        self._part_id, self._part_kind = event.id, type(event)
+        name = b"text" if isinstance(event, TextDelta) else b"reasoning"
+        self._beginning = b'data: {"type":"%b-delta","id":%b,"delta":' % (name, dump_json(event.id))
 
     def _older(self, event: StreamEvent) -> list[dict[str, Any]]:
         """The chunks of an event, as far as the client's version knows them."""

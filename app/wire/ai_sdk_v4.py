@@ -134,6 +134,7 @@ def _invocation(part: ToolPart) -> dict[str, Any]:
 class DataStreamEncoder:
     """The data stream. An empty line is its only keep-alive: a comment would be an error to the client."""
 
+    format = "data"
     media_type = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = {"x-vercel-ai-data-stream": "v1"}
     keep_alive = b"\n"

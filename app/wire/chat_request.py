@@ -13,11 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.errors import InvalidRequest
-from app.core.messages import ToolPart, UIMessage, parse_messages
+from app.core.messages import ToolPart, UIMessage
 from app.core.model import TurnRequest
+from app.core.prompt_templates import TemplateCall
 from app.core.values import OPTIONS, Values, parse_values
 from app.wire.ai_sdk_v4 import from_v4
 from app.wire.client_tools import read_client_tools
+from app.wire.prompt_templates import read_call
 
 MAX_MESSAGES = 5_000
 MAX_PARTS = 1_000
@@ -31,6 +33,8 @@ class ChatRequest:
     turn: TurnRequest
     is_v4: bool
     """The client is AI SDK 4: it understands nothing but the data stream."""
+    template: TemplateCall | None = None
+    """What the user says, in the place of a message."""
 
 
 def parse_chat_request(
@@ -54,7 +58,15 @@ def parse_chat_request(
         InvalidRequest: `param` names the field, such as `messages[2].role`.
     """
     trigger = _trigger(body.get("trigger"))
-    message_only = "messages" not in body and ("message" in body or trigger == "regenerate-message")
+    template = read_call(body)
+    if template is not None and ("messages" in body or "message" in body):
+        raise InvalidRequest(
+            "`template` stands in the place of `message`. With a history of your own, have it filled in first by "
+            "POST /api/ai/templates/{name}/render.",
+            param="template",
+        )
+    has_one = "message" in body or template is not None or trigger == "regenerate-message"
+    message_only = "messages" not in body and has_one
     raw = _raw_messages(body, message_only=message_only)
     messages, minted = read_messages(raw, "message" if message_only else "messages", new_id)
     if not messages and not message_only:
@@ -72,7 +84,7 @@ def parse_chat_request(
         tools=read_client_tools(body.get("tools")),
         shows_approvals=shows_approvals or _has_answered(messages),
     )
-    return ChatRequest(turn, is_v4=any(_is_v4(item) for item in raw))
+    return ChatRequest(turn, is_v4=any(_is_v4(item) for item in raw), template=template)
 
 
 def _has_answered(messages: Sequence[UIMessage]) -> bool:
@@ -165,12 +177,16 @@ def _file(url_or_data: str, part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _validated(values: list[dict[str, Any]], where: str) -> tuple[UIMessage, ...]:
+    return tuple(_message(value, f"{where}[{i}]" if where == "messages" else where) for i, value in enumerate(values))
+
+
+def _message(value: dict[str, Any], path: str) -> UIMessage:
+    """One by one, because pydantic lets no other thread do anything while it works."""
     try:
-        return parse_messages(values)
+        return UIMessage.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        index, *rest = first["loc"]
-        path = f"messages[{index}]" if where == "messages" else where
+        rest = first["loc"]
         # pydantic names the union's tag between a part's index and its field; people do not know it
         fields = [step for i, step in enumerate(rest) if not (i == 2 and rest[0] == "parts")]
         path += "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
+_NESTED = re.compile(r"(?:[ \t>]|[-+*][ \t]|\d{1,9}[.)][ \t])*(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _BACKTICKS = re.compile("`+")
 _INFO = re.compile(r"[\w+#.-]{1,30}", re.ASCII)
 
@@ -18,13 +19,25 @@ def fenced(text: str, language: str = "") -> str:
 
 def close_fences(text: str) -> str:
     """`text` with its last code block ended, as that of an answer that was cut off may not be."""
+    fence = _open_fence(text, _FENCE)
+    return f"{text}\n{fence}" if fence else text
+
+
+def open_fence(text: str) -> str:
+    """The fence that would end the last code block of `text`, in a list or a quote too; empty where none is open."""
+    return _open_fence(text, _NESTED)
+
+
+def _open_fence(text: str, pattern: re.Pattern[str]) -> str:
+    if "```" not in text and "~~~" not in text:
+        return ""
     fence = ""
     for line in text.split("\n"):
-        found = _FENCE.match(line)
+        found = pattern.match(line)
         if found is None:
             continue
         if not fence:
             fence = found[1]
         elif found[1].startswith(fence) and not found[2].strip():
             fence = ""
-    return f"{text}\n{fence}" if fence else text
+    return fence

@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from app.core.events import (
     Abort,
@@ -39,17 +39,21 @@ from app.core.fold import merge_metadata
 from app.core.messages import FilePart, TextPart, UIMessage
 from app.wire import sse
 from app.wire.live_cards import LiveCards
-from app.wire.markdown import MarkdownStream
+from app.wire.sources import Sources
+from app.wire.surroundings import Surroundings
 from app.wire.transcript import (
     Place,
     describe_ending,
     element_id,
     mark_of,
-    mark_of_messages,
     render_transcript,
     show_duration,
     shown_parts,
 )
+
+if TYPE_CHECKING:
+    from app.wire.growing import Change
+    from app.wire.markdown_stream import MarkdownStream
 
 DONE = b"event: done\ndata:\n\n"
 
@@ -67,6 +71,7 @@ class _OpenPart:
 class HtmlEncoder:
     """Implements `core.ports.Encoder` for one answer on one page. Encoding takes milliseconds: call it in a thread."""
 
+    format = "html"
     media_type = sse.MEDIA_TYPE
     headers: Mapping[str, str] = sse.HEADERS
     keep_alive = sse.KEEP_ALIVE
@@ -105,7 +110,11 @@ class HtmlEncoder:
         """What it shows at its end."""
         self._is_whole = False
         self._consumed = 0
-        self._part_count = 0
+        texts = [part for part in shown_parts(base.parts) if part.type in ("text", "reasoning")] if base else []
+        self._part_count = len(texts)
+        self._sources = Sources(base.parts if base is not None else ())
+        self._ended: list[_OpenPart] = []
+        """Texts whose marks may still turn out to mean sources."""
         self._open: dict[str, _OpenPart] = {}
         self._text: _OpenPart | None = None
         """The text that stands last, which more text is added to."""
@@ -123,17 +132,18 @@ class HtmlEncoder:
         """
         self._last_id = self._answer_id if self._begun else question_id
         template = self._templates.get_template("opening.html")
-        values["question_id"] = question_id
-        self._out.append(
-            template.render(answer_id=self._answer_id, base=self._base, growing=self._growing_text(), **values)
-        )
+        values |= {"question_id": question_id, "answer_id": self._answer_id, "base": self._base}
+        self._out.append(template.render(values, growing=self._growing_text()))
+        if self._text is not None:
+            self._end_message()
+            self._write_markdown(self._text)
         return self._flush()
 
-    def transcript(self, messages: Sequence[UIMessage], places: Mapping[str, Place]) -> bytes:
-        """The one message where the answer is whole already: everything as it is stored."""
-        self._partial("transcript", "innerHTML", render_transcript(self._templates, messages, places))
+    def transcript(self, values: Mapping[str, object], mark: str) -> bytes:
+        """The one message where the answer is whole already: everything as it is stored, with the mark of its end."""
+        self._partial("transcript", "innerHTML", render_transcript(self._templates, values))
         self._partial("composer-action", "innerHTML", self._parts.send_button())
-        self._mark = mark_of_messages(messages)
+        self._mark = mark
         self._is_whole = True
         return self._flush()
 
@@ -150,19 +160,35 @@ class HtmlEncoder:
             self._shown_status = self._status
         return self._flush()
 
-    def end(self, place: Place | None = None) -> bytes:
-        """How the answer ended and the controls for the next turn, in one write with the `done` that frees the form."""
+    @property
+    def work(self) -> int:
+        """How many characters the next `encode` may have to parse, beside those of its events."""
+        return sum(part.markdown.work for part in self._open.values())
+
+    def end(
+        self, place: Place | None = None, told: Sequence[str] = (), *, history: Sequence[UIMessage] | None = None
+    ) -> bytes:
+        """How the answer ended and the controls for the next turn, in one write with the `done` that frees the form.
+
+        Args:
+            place: where it stands among other answers to the same question.
+            told: the notes of the answer before it, which need not be said again.
+            history: what the page of a temporary chat keeps.
+        """
         if not self._is_whole:
             self._finish_text()
+            self._cite()
             self._cards.end()
             self._write_cards()
-            ending = describe_ending(self._metadata)
+            ending = describe_ending(self._metadata).without(told)
             message_id = self._answer_id if self._begun else ""
             self._write("-ending", "innerHTML", self._parts.ending(ending, message_id, self._says_something, place))
             self._write("-waiting", "delete", "")
             self._partial("composer-action", "innerHTML", self._parts.send_button())
             self._mark = mark_of(self._last_id, self._cards.requests)
         self._partial("after", "outerHTML", self._parts.after_field(self._mark))
+        if history is not None:
+            self._partial("history", "outerHTML", self._parts.history_field(history))
         return self._flush() + DONE
 
     def _apply(self, event: StreamEvent) -> None:
@@ -191,9 +217,9 @@ class HtmlEncoder:
             case ReasoningEnd(part_id):
                 self._end_reasoning(self._open.pop(part_id))
             case SourceUrl(_, url, title):
-                self._write("-sources", "beforeend", self._parts.source(url, title))
+                self._add_source(url, title or "")
             case SourceDocument(_, _, title):
-                self._write("-sources", "beforeend", self._parts.source("", title))
+                self._add_source("", title)
             case GeneratedFile(media_type, url):
                 self._finish_text()
                 file = FilePart(type="file", media_type=media_type, url=url, filename=event.filename)
@@ -225,26 +251,37 @@ class HtmlEncoder:
                 self._partial(f"{element}-picture", "innerHTML", self._parts.tool_picture(card))
 
     def _begin(self) -> _OpenPart:
-        return _OpenPart(self._next_element(), MarkdownStream(), self._monotonic())
+        from app.wire.markdown_stream import MarkdownStream  # with the first text, not with the start
+
+        self._part_count += 1
+        around = Surroundings(self._element, self._part_count, self._sources.marks)
+        return _OpenPart(f"{self._element}-{self._part_count}", MarkdownStream(around), self._monotonic())
 
     def _add(self, part_id: str, delta: str) -> None:
         part = self._open[part_id]
         part.markdown.add(delta)
         part.changed = True
 
-    def _next_element(self) -> str:
-        self._part_count += 1
-        return f"{self._element}-{self._part_count}"
+    def _add_source(self, url: str, title: str) -> None:
+        if (source := self._sources.add(url, title)) is not None:
+            self._write("-sources", "beforeend", self._parts.source(self._element, source))
+        for part in {id(part): part for part in (self._text, *self._open.values()) if part is not None}.values():
+            part.markdown.know(self._sources.marks)
 
-    def _growing_text(self) -> Mapping[str, str] | None:
-        """The last text of the base, as a place that the rest of it can be added to."""
+    def _cite(self) -> None:
+        """Sources that came after a text had ended are what its marks mean, too."""
+        for part in self._ended:
+            self._change(part, part.markdown.cite(self._sources.marks))
+
+    def _growing_text(self) -> str | None:
+        """The place of the base's last text, which the stream goes on with; what there is of it is written at once."""
         last = next(reversed(shown_parts(self._base.parts)), None) if self._base is not None else None
         if not isinstance(last, TextPart):
             return None
+        self._part_count -= 1
         self._text = self._begin()
         self._text.markdown.add(last.text)
-        finished, tail = self._text.markdown.flush()
-        return {"element": self._text.element, "done": Markup(finished), "tail": Markup(tail)}  # noqa: S704  # sanitised
+        return self._text.element
 
     def _finish_text(self) -> None:
         if self._text is not None:
@@ -257,25 +294,32 @@ class HtmlEncoder:
         self._partial(f"{part.element}-label", "outerHTML", self._parts.reasoning_label(duration))
 
     def _finish(self, part: _OpenPart) -> None:
-        html, replaces = part.markdown.finish()
-        self._partial(f"{part.element}-done", "innerHTML" if replaces else "beforeend", html)
-        self._partial(f"{part.element}-tail", "innerHTML", "")
+        self._change(part, part.markdown.finish())
+        if part.markdown.has_marks:
+            self._ended.append(part)
 
     def _write_markdown(self, part: _OpenPart) -> None:
         part.changed = False
-        finished, tail = part.markdown.flush()
-        if finished:
-            self._partial(f"{part.element}-done", "beforeend", finished)
-        self._partial(f"{part.element}-tail", "innerMorph", tail)
+        self._change(part, part.markdown.flush())
+
+    def _change(self, part: _OpenPart, changes: Sequence[Change]) -> None:
+        """Htmx finds all places of a message before it fills the first: one that an earlier change of the same text
+        makes is only there for the next message.
+        """
+        touched = False
+        for change in changes:
+            if touched and ">" in change.place:
+                self._end_message()
+            touched = True
+            self._partial(f"{part.element}-{change.place}", change.swap, change.html)
 
     def _learn(self, metadata: Mapping[str, Any]) -> None:
         self._metadata = merge_metadata(self._metadata, metadata)
 
     def _write_part(self, html: str) -> None:
-        """Htmx finds all places of a message before it fills the first: after a new one another message begins."""
+        """After a new place another message begins."""
         self._write("-parts", "beforeend", html)
-        self._messages.append("".join(self._out))
-        self._out.clear()
+        self._end_message()
 
     def _write(self, suffix: str, swap: str, html: str) -> None:
         self._partial(self._element + suffix, swap, html)
@@ -284,10 +328,13 @@ class HtmlEncoder:
         """`html` is a template's or the markdown renderer's output, never a text."""
         self._out.append(f'<hx-partial hx-target="#{element}" hx-swap="{swap}">{html}</hx-partial>')
 
-    def _flush(self) -> bytes:
+    def _end_message(self) -> None:
         if self._out:
             self._messages.append("".join(self._out))
             self._out.clear()
+
+    def _flush(self) -> bytes:
+        self._end_message()
         if not self._messages:
             return b""
         *before, last = map(_data, self._messages)

@@ -12,6 +12,7 @@ class BrokenText(Exception):
 
 
 class TextEncoder:
+    format = "text"
     media_type = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = {}
     keep_alive = b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -38,6 +38,10 @@ class Ending:
     """What was left out of the request or mended in the history, a sentence each."""
     is_cut: bool = False
     """There would have been more to say."""
+
+    def without(self, told: Sequence[str]) -> Ending:
+        """The notes are not said again where the answer before had the same."""
+        return replace(self, notes=()) if self.notes and self.notes == tuple(told) else self
 
 
 def describe_ending(metadata: Any) -> Ending:
@@ -154,18 +158,17 @@ def _durations(metadata: Any, name: str) -> Mapping[str, str]:
     return {key: show_duration(ms / 1000) for key, ms in items if isinstance(ms, int)}
 
 
-def render_transcript(templates: Environment, messages: Sequence[UIMessage], places: Mapping[str, Place]) -> str:
-    """All messages, as they are stored."""
-    template = templates.get_template("transcript.html")
-    return template.render(messages=messages, places=places, answer_id=None, base=None, growing=None)
+def render_transcript(templates: Environment, values: Mapping[str, object]) -> str:
+    """Messages as they are stored; `values` are those of `transcript.html`."""
+    return templates.get_template("transcript.html").render(values)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a message stands among all that were said in its place: 2 of 3."""
 
-    index: int
-    """Of the places with a choice, from the beginning of the conversation; a choice leaves those above as they are."""
+    key: str
+    """Stays the same whichever version is chosen: the handle of the first."""
     number: int
     count: int
     earlier: str | None
@@ -176,8 +179,9 @@ class Place:
 def places_of(branches: Sequence[Sequence[Branch]]) -> Mapping[str, Place]:
     """By message id, from what `ConversationStore.branches` answers."""
     places: dict[str, Place] = {}
-    for index, choices in enumerate(branches):
+    for choices in branches:
         here = next(i for i, branch in enumerate(choices) if branch.active)
         handles = [None, *(branch.handle for branch in choices), None]
-        places[choices[here].message_id] = Place(index, here + 1, len(choices), handles[here], handles[here + 2])
+        key, earlier, later = choices[0].handle, handles[here], handles[here + 2]
+        places[choices[here].message_id] = Place(key, here + 1, len(choices), earlier, later)
     return places

@@ -29,6 +29,7 @@ from app.wire import sse
 
 
 class WaveEncoder:
+    format = "wave"
     media_type = sse.MEDIA_TYPE
     headers: Mapping[str, str] = sse.HEADERS
     keep_alive = sse.KEEP_ALIVE

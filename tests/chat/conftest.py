@@ -10,6 +10,7 @@ import pytest
 
 from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
+from app.chat.prompts import Prompts
 from app.chat.run import Clock
 from app.chat.turns import Turns
 from app.chat.usage import UsageBook
@@ -17,6 +18,7 @@ from app.core.model import Configuration, Preset
 from app.core.tools import Offered, names_tool
 from app.core.values import Values
 from app.storage.files import FileFolder
+from app.storage.prompt_templates import SqliteTemplateStore
 from app.storage.sqlite import open_store
 from app.storage.tools import SqliteToolLedger
 from app.storage.usage import SqliteUsageLedger
@@ -42,6 +44,21 @@ class Box:
         return Offered(tuple(chosen), self.problems)
 
 
+class Recorder:
+    """An `Encoder` that only notes what it is told."""
+
+    def __init__(self):
+        self.format = f"recorder {id(self)}"
+        self.events = []
+
+    def encode(self, events):
+        self.events += events
+        return b"."
+
+    def end(self):
+        return b"end"
+
+
 class House:
     """Turns and runs over a real store and a real log, with a provider of the test's choice."""
 
@@ -58,6 +75,7 @@ class House:
         self.log = MemoryStreamLog()
         self.runs = LiveRuns(self.log, store, tasks, clock)
         self.new_id = lambda: f"id{next(numbers)}"
+        self.prompts = Prompts(SqliteTemplateStore(store.database, clock.now), store, self.new_id)
 
     def turns(self, provider):
         return Turns(
@@ -69,8 +87,18 @@ class House:
             calls=self.ledger,
             usage=self.usage,
             runs=self.runs,
+            prompts=self.prompts,
             new_id=self.new_id,
         )
+
+    async def replayed(self, run):
+        """What a client gets that attaches to the run and has nothing of it."""
+        encoder = Recorder()
+        receiver = self.runs.follow(run, encoder, whole=True)
+        async for _ in receiver.pieces(None):
+            pass
+        receiver.close()
+        return encoder.events
 
     async def events(self, run):
         return [event for batch in [batch async for batch in self.runs.read(run)] for event in batch]

@@ -643,7 +643,7 @@ async def test_whoever_attaches_to_a_continued_answer_is_told_all_of_it(client):
     await client.post(SteppedProvider(calling(("call_000001", "ask_user", {}))))
     client.change("call_000001", state="output-available", output="tea")
     run = await client.house.turns(ScriptedProvider(*saying("x"))).begin("b", client.request())
-    replayed = [event for batch in [batch async for batch in client.house.runs.replay(run)] for event in batch]
+    replayed = await client.house.replayed(run)
     assert [part.type for part in fold(None, replayed).parts] == ["step-start", "tool-ask_user", "step-start", "text"]
     assert not any(isinstance(event, ToolInputAvailable) for event in replayed), "that would run the tool again"
 

@@ -53,7 +53,8 @@ def make_old(tmp_path):
 async def keep(house, *messages, block_id="b1"):
     received = await house.attachments.receive(messages)
     async with house.attachments.kept(received.messages, received.contents):
-        return await house.store.save(block_id, received.messages, placement="branch")
+        await house.store.save(block_id, received.messages, placement="branch")
+    return await house.store.load(block_id)
 
 
 async def take_turn(house, provider, *messages, block_id="b1", **options):

@@ -67,7 +67,13 @@ async def play(*script):
         files=MadeFiles(None),
         new_id=lambda: "id",
     )
-    events = [event async for batch in run(turn, clock(), OpenParts()) for event in batch]
+    events = []
+
+    async def tell(batch):
+        assert batch
+        events.extend(batch)
+
+    await run(turn, clock(), OpenParts(), tell)
     assert provider.closed.is_set()
     return events
 

@@ -344,7 +344,7 @@ async def test_a_client_that_attaches_to_a_continued_answer_gets_all_of_it(house
     run = await house.turns(ScriptedProvider(gate, *saying(" more"))).begin("b", ask("hi", "half"))
     gate.set()
     live = await house.events(run)
-    replayed = [event for batch in [batch async for batch in house.runs.replay(run)] for event in batch]
+    replayed = await house.replayed(run)
     assert fold(None, replayed).text == "half more"
     assert fold(run.base, live).text == "half more"
     assert sum(isinstance(event, MessageStart) for event in replayed) == 1
@@ -460,6 +460,6 @@ async def test_a_wait_is_told_while_it_lasts_and_is_no_part_of_what_is_told_agai
     run = await house.turns(ScriptedProvider(waiting, *saying("there"))).begin("b", ask("hi"))
     live = await house.events(run)
     assert [type(event) for event in live[:3]] == [MessageStart, Status, StepStart]
-    replayed = [event for batch in [batch async for batch in house.runs.replay(run)] for event in batch]
+    replayed = await house.replayed(run)
     assert not any(isinstance(event, Status) for event in replayed)
     assert fold(None, replayed) == fold(None, live)

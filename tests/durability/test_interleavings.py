@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app.chat.live import Run
+from app.chat.channel import Receiver
+from app.chat.live import LiveRuns, Run
 from app.core.errors import InvalidRequest, ProviderUnavailable, RunInProgress, VersionConflict
 from app.core.events import (
     Abort,
@@ -35,7 +36,7 @@ from app.core.events import (
 from app.core.fold import fold
 from app.core.messages import UIMessage, parse_messages
 from app.core.model import ModelRequest, Preset, TurnRequest
-from tests.chat.conftest import House, open_house
+from tests.chat.conftest import House, Recorder, open_house
 
 BLOCK = "b"
 END = None
@@ -91,17 +92,19 @@ class Tab:
     events: list[StreamEvent] = field(default_factory=list)
     reader: asyncio.Task[None] | None = None
 
-    def attach(
-        self, run: Run, batches: AsyncGenerator[Sequence[StreamEvent], None], base: UIMessage | None = None
-    ) -> None:
+    def attach(self, runs: LiveRuns, run: Run, *, whole: bool) -> None:
         self.run = run
-        self.base = base
-        self.events = []
-        self.reader = asyncio.create_task(self._read(batches, self.events))
+        self.base = None if whole else run.base
+        recorder = Recorder()
+        self.events = recorder.events
+        self.reader = asyncio.create_task(self._read(runs.follow(run, recorder, whole=whole)))
 
-    async def _read(self, batches: AsyncGenerator[Sequence[StreamEvent], None], events: list[StreamEvent]) -> None:
-        async for batch in batches:
-            events += batch
+    async def _read(self, receiver: Receiver) -> None:
+        try:
+            async for _ in receiver.pieces(None):
+                pass
+        finally:
+            receiver.close()
 
     async def leave(self) -> None:
         """Close the connection; what it has told is kept on the page."""
@@ -213,7 +216,7 @@ class Conversation(RuleBasedStateMachine):
             tab.messages = (*tab.shown[:end], question) if request.message_only else request.messages
             self._acknowledge(request.messages)
         tab.posted = replace(request) if request.trigger == "submit-message" else None
-        tab.attach(run, self.house.runs.read(run), run.base)
+        tab.attach(self.house.runs, run, whole=False)
         if previous is not None:
             previous.cancel()
 
@@ -225,7 +228,7 @@ class Conversation(RuleBasedStateMachine):
         tab.version = conversation.version if conversation is not None else 0
         run = self.house.runs.running(BLOCK)
         if run is not None:
-            tab.attach(run, self.house.runs.replay(run))
+            tab.attach(self.house.runs, run, whole=True)
 
     async def leave(self, number: int) -> None:
         await self.tabs[number].leave()

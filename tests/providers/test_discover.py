@@ -5,10 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.core.model import Preset
-from app.core.values import Values
-from app.providers.discover import LocalServer, check, find_local_server
-from tests.providers.asking import KEY
+from app.core.services import LocalServer
+from app.providers.discover import find_local_server
 from tests.upstream import Reply, Upstream, html_reply, json_reply
 
 pytestmark = pytest.mark.anyio
@@ -87,62 +85,3 @@ async def test_a_server_that_does_not_answer_in_time_is_passed_over() -> None:
 async def test_whatever_else_answers_is_passed_over(reply: Reply) -> None:
     with Upstream(models_reply=reply) as other:
         assert await find_local_server(base_urls=NOBODY | {"ollama": other.base_url}) is None
-
-
-@pytest.mark.parametrize("provider", ["anthropic", "openai-chat"])
-async def test_the_doctor_asks_for_the_models_with_the_key(provider: str) -> None:
-    with Upstream(key=KEY, models=("a", "b")) as upstream:
-        preset = Preset("mine", provider, base_url=upstream.base_url)
-        environ = {"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY}
-        well = await check(preset, environ)
-        ill = await check(preset, dict.fromkeys(environ, "sk-wrong-0123456789"))
-        assert upstream.requests[0].path == "/v1/models"
-    assert (well.ok, "lists 2 models" in well.sentence) == (True, True)
-    assert (ill.ok, "_API_KEY" in ill.sentence) == (False, True)
-    assert "sk-wrong" not in ill.sentence
-
-
-async def test_the_doctor_tells_a_model_that_is_not_listed() -> None:
-    with Upstream(models=("a", "b")) as upstream:
-        result = await check(Preset("mine", "openai-chat", base_url=upstream.base_url, values=Values(model="c")), {})
-    assert (result.ok, "does not list the model 'c'" in result.sentence) == (True, True)
-
-
-async def test_the_doctor_reads_googles_own_list_of_models() -> None:
-    listed = json_reply(200, {"models": [{"name": "models/gemini-9"}, {"name": "models/gemini-9-lite"}]})
-    with Upstream(key=KEY, models_reply=listed) as upstream:
-        preset = Preset("mine", "google", base_url=upstream.base_url, values=Values(model="gemini-9"))
-        result = await check(preset, {"GEMINI_API_KEY": KEY})
-        assert upstream.requests[0].headers["x-goog-api-key"] == KEY
-    assert (result.ok, "lists 2 models" in result.sentence) == (True, True)
-
-
-async def test_the_doctor_asks_wave_cloud_nothing() -> None:
-    assert (await check(Preset("mine", "wave-cloud"), {})).ok
-
-
-async def test_the_doctor_tells_a_missing_key() -> None:
-    result = await check(Preset("mine", "anthropic"), {})
-    assert (result.ok, "ANTHROPIC_API_KEY" in result.sentence) == (False, True)
-
-
-async def test_the_doctor_tells_where_nobody_answers() -> None:
-    result = await check(Preset("mine", "ollama", base_url=NOWHERE), {})
-    assert (result.ok, "127.0.0.1:9" in result.sentence) == (False, True)
-
-
-@pytest.mark.parametrize(
-    "base_url", ["not an address", "http://", "ftp://127.0.0.1/v1", "http://127.0.0.1:99999999/v1"]
-)
-async def test_the_doctor_survives_a_base_url_that_is_none(base_url: str) -> None:
-    assert not (await check(Preset("mine", "openai-chat", base_url=base_url), {})).ok
-
-
-@pytest.mark.parametrize(("status", "ok"), [(404, True), (403, False), (500, False), (429, False), (302, False)])
-async def test_the_doctor_judges_by_the_status(status: int, *, ok: bool) -> None:
-    with Upstream(models_reply=json_reply(status, {})) as upstream:
-        assert (await check(Preset("mine", "openai-chat", base_url=upstream.base_url), {})).ok is ok
-
-
-async def test_echo_is_always_well() -> None:
-    assert (await check(Preset("demo", "echo"), {})).ok

@@ -422,7 +422,7 @@ async def test_compression_is_not_asked_for_and_not_taken(format_: str, upstream
 
 @pytest.mark.parametrize("line", [b"data: ", b": ", b""], ids=["event", "comment", "nothing"])
 async def test_an_event_without_end_is_cut_off(format_: str, upstream: Upstream, line: bytes) -> None:
-    upstream.reply([line, *[b"x" * 1_000_000] * 6, "hold"])
+    upstream.reply([line + b"x", *[b"x" * 1_000_000] * 6, "hold"])
     got = await ask_upstream(format_, upstream)
     assert isinstance(got.error, ProviderBroken)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from itertools import count, pairwise
 from typing import Any
 
-import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +29,7 @@ from app.providers.http import translate
 from app.providers.openai_chat.answer import OpenAIChatAnswer
 from app.providers.openai_responses.answer import OpenAIResponsesAnswer
 from app.providers.reader import Answer as Decoder
+from app.providers.reader import Incoming
 from app.providers.retry import Retry
 from app.providers.unmapped import Unmapped
 from tests.providers.asking import Answer, ask
@@ -51,8 +51,8 @@ class Replay:
         return Prepared({}, (WARNING,))
 
     @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
-        yield httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Reads(self._reads))
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
+        yield Incoming({"content-type": "text/event-stream"}, _Reads(self._reads).read)
 
     def answer(self, request: ModelRequest) -> Decoder:
         match self._name.partition("/")[0]:
@@ -77,13 +77,12 @@ def _numbered() -> Callable[[], str]:
     return lambda: f"minted-{next(numbers)}"
 
 
-class _Reads(httpx2.AsyncByteStream):
+class _Reads:
     def __init__(self, reads: Sequence[bytes]) -> None:
-        self._reads = reads
+        self._reads = iter(reads)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for read in self._reads:
-            yield read
+    async def read(self) -> bytes:
+        return next((data for data in self._reads if data), b"")
 
 
 def replay(name: str, reads: Sequence[bytes]) -> Answer:

@@ -6,8 +6,10 @@ from contextlib import aclosing
 import pytest
 
 from app.core.model import ModelMessage, ModelRequest, Preset, Reasoning, Text, ToolCall, ToolResult
+from app.core.services import LocalServer
 from app.core.tools import ToolSpec
-from app.providers.discover import LocalServer, check, find_local_server
+from app.providers.checkup import check
+from app.providers.discover import find_local_server
 from tests.llama import MODEL, llama_server
 from tests.providers.asking import ask, opened, request
 

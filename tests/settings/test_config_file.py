@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.model import Configuration, Preset, Timeouts
+from app.core.prompt_templates import TemplateCall
 from app.core.values import Values
 from app.providers.catalog import CATALOG
 from app.settings.config_file import read_config_file
@@ -139,7 +140,8 @@ PRESET = '[presets.claude]\nprovider = "anthropic"\n'
 KNOWN = (
     "provider, model, system, temperature, top_p, max_tokens, stop, thinking, response_format, on_disconnect, "
     "cache, max_steps, tools, tool_policy, "
-    "base_url, api_key_env, headers, timeouts, provider_tools, prices, title, description"
+    "base_url, api_key_env, headers, timeouts, provider_tools, prices, title, description, "
+    "system_template, variables"
 )
 PROVIDERS = ", ".join(CATALOG)
 
@@ -281,6 +283,22 @@ MISTAKES = {
         PRESET + 'title = """two\nlines"""',
         "palaver.toml: presets.claude.title: must be one line of text of at most 200 characters",
     ),
+    "system prompt twice": (
+        PRESET + 'system = "a"\nsystem_template = "b"',
+        "palaver.toml: presets.claude.system_template: must not stand beside system; choose one of them",
+    ),
+    "not the name of a template": (
+        PRESET + 'system_template = "A b"',
+        "palaver.toml: presets.claude.system_template: must be the name of a prompt template",
+    ),
+    "variables of nothing": (
+        PRESET + "variables = { a = 1 }",
+        "palaver.toml: presets.claude.variables: fill a prompt template; name one in system_template",
+    ),
+    "a date as a variable": (
+        PRESET + 'system_template = "b"\nvariables = { a = 2026-11-21 }',
+        "palaver.toml: presets.claude.variables: must hold texts, numbers, lists and tables",
+    ),
     "not TOML": (
         '[settings]\nai:preset = "claude"',
         "palaver.toml: not valid TOML: Expected '=' after a key in a key/value pair (at line 2, column 3)",
@@ -320,3 +338,9 @@ def test_absurd_files_are_refused_like_any_other(tmp_path: Path, text: str) -> N
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^palaver\.toml: there is no such file$"):
         read_config_file(tmp_path / "palaver.toml")
+
+
+def test_a_preset_may_take_its_system_prompt_from_a_template(tmp_path: Path) -> None:
+    text = PRESET + 'system_template = "tone"\nvariables = { mood = "kind", topics = ["a", "b"] }'
+    call = read(tmp_path, text).presets["claude"].system_template
+    assert call == TemplateCall("tone", {"mood": "kind", "topics": ["a", "b"]})

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from app.core.model import Configuration, Preset, Timeouts
+from app.core.services import LocalServer
 from app.core.values import Values
 from app.providers.catalog import CATALOG
-from app.providers.discover import LocalServer
 from app.settings.default import choose_default, with_default
 
 OLLAMA = LocalServer("ollama", "http://127.0.0.1:11434/v1", "llama3.2")

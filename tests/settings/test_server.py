@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.settings.errors import ConfigurationError
-from app.settings.server import VARIABLES, ServerSettings, read_server_settings
+from app.settings.server import VARIABLES, Certificate, ServerSettings, read_server_settings
 
 OPEN = {
     "PALAVER_HOST": "0.0.0.0",
@@ -56,6 +56,9 @@ def test_every_variable_is_read(home: Path) -> None:
         "PALAVER_ALLOWED_ORIGINS": "http://localhost:5173,https://APP.example.com:443",
         "PALAVER_PUBLIC_URL": "https://chat.example.com/",
         "PALAVER_MAX_BODY_BYTES": "20000000",
+        "PALAVER_WORKERS": "1",
+        "PALAVER_TLS_CERTIFICATE": "chain.pem",
+        "PALAVER_TLS_KEY": "key.pem",
         "PALAVER_LOG_LEVEL": "debug",
     }
     assert set(environ) == set(VARIABLES.values())
@@ -70,7 +73,21 @@ def test_every_variable_is_read(home: Path) -> None:
         public_url="https://chat.example.com",
         max_body_bytes=20_000_000,
         log_level="DEBUG",
+        certificate=Certificate(Path("chain.pem"), Path("key.pem")),
     )
+
+
+def test_several_workers_may_be_asked_for(home: Path) -> None:
+    assert settings(home).workers == 1
+    assert settings(home, {"workers": "4"}).workers == 4
+    assert "tls-certificate: several workers" in complaint(
+        home, {"workers": "2", "tls_certificate": "a", "tls_key": "b"}
+    )
+
+
+@pytest.mark.parametrize("given", ["PALAVER_TLS_CERTIFICATE", "PALAVER_TLS_KEY"])
+def test_a_certificate_and_its_key_come_together(home: Path, given: str) -> None:
+    assert f"{given}: the certificate and its key" in complaint(home, **{given: "file.pem"})
 
 
 @pytest.mark.parametrize(
@@ -78,10 +95,13 @@ def test_every_variable_is_read(home: Path) -> None:
     [
         ("PALAVER_MAX_BODY_BYTES", "10MB", "must be a number of bytes from 1000 to 1000000000"),
         ("PALAVER_MAX_BODY_BYTES", "1", "must be a number of bytes from 1000 to 1000000000"),
+        ("PALAVER_WORKERS", "0", "must be a number from 1 to 64"),
+        ("PALAVER_WORKERS", "65", "must be a number from 1 to 64"),
+        ("PALAVER_WORKERS", "auto", "must be a number from 1 to 64"),
         ("PALAVER_LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR"),
     ],
 )
-def test_a_wrong_size_or_level_is_refused(home: Path, variable: str, value: str, must: str) -> None:
+def test_a_wrong_number_or_level_is_refused(home: Path, variable: str, value: str, must: str) -> None:
     assert complaint(home, **{variable: value}) == f"{variable}: {must}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from app.core.messages import UIMessage
-from app.core.ports import Conversation
+from app.core.ports import Conversation, Saved
 from app.storage.sqlite import SqliteStore
 from app.storage.words import spaced
 
@@ -31,9 +31,20 @@ def assistant(message_id: str, text: str = "", **more: Any) -> UIMessage:
     return message("assistant", message_id, text, **more)
 
 
-def ids(conversation: Conversation | None) -> list[str]:
+def ids(conversation: Conversation | Saved | None) -> list[str]:
     assert conversation is not None
+    if isinstance(conversation, Saved):
+        return list(conversation.message_ids)
     return [message.id for message in conversation.messages]
+
+
+async def save_and_load(store: SqliteStore, *what: Any, **how: Any) -> Conversation:
+    """What stands there after a save."""
+    block_id, *_ = what
+    await store.save(*what, **how)
+    conversation = await store.load(block_id)
+    assert conversation is not None
+    return conversation
 
 
 def connect(path: Path | str) -> sqlite3.Connection:

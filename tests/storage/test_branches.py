@@ -9,7 +9,7 @@ import pytest
 from app.core.errors import AlreadyExists, InvalidRequest, NotFound
 from app.core.ports import Branch
 from app.storage.sqlite import SqliteStore
-from tests.storage.messages import assistant, ids, user
+from tests.storage.messages import assistant, ids, save_and_load, user
 
 pytestmark = pytest.mark.anyio
 
@@ -210,5 +210,5 @@ async def test_a_fork_leaves_out_the_answer_in_flight_and_keeps_ours_ours(store:
     await store.save("b", [user("u2")], placement="merge")
     await store.put_answer("b", "u2", assistant("a2"), "streaming")
     assert ids(await store.fork("b", "copy")) == ["u1", "a1", "u2"]
-    kept = await store.save("copy", [user("u1"), assistant("a1", "a copy"), user("u2")], placement="branch")
+    kept = await save_and_load(store, "copy", [user("u1"), assistant("a1", "a copy"), user("u2")], placement="branch")
     assert (kept.version, kept.messages[1].text) == (1, "ours")

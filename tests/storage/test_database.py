@@ -10,12 +10,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 
 from app.core.errors import StorageUnavailable
 from app.storage.sqlite import SqliteStore
-from tests.storage.messages import Opened, ids, user
+from tests.storage.messages import Opened, ids, save_and_load, user
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +112,7 @@ async def test_a_file_can_be_opened_while_another_process_holds_it(
 async def test_a_full_disk_refuses_writes_goes_on_reading_and_recovers(
     store: SqliteStore, path: Path, kind: str
 ) -> None:
-    saved = await store.save("b", [user("u1")], placement="merge")
+    saved = await save_and_load(store, "b", [user("u1")], placement="merge")
     big = user("u2", "x" * 3_000_000)
     limited = _few_pages(store) if kind == "too many pages" else _small_files()
     async with limited:
@@ -125,10 +126,9 @@ async def test_a_full_disk_refuses_writes_goes_on_reading_and_recovers(
 
 @asynccontextmanager
 async def _few_pages(store: SqliteStore) -> AsyncIterator[None]:
-    writer = store._database._writer
-    await writer.execute_fetchall("PRAGMA max_page_count = 20")
+    await store.database.write(lambda connection: connection.execute("PRAGMA max_page_count = 20").close())
     yield
-    await writer.execute_fetchall("PRAGMA max_page_count = 1000000")
+    await store.database.write(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").close())
 
 
 @asynccontextmanager
@@ -147,7 +147,7 @@ async def test_a_save_that_was_begun_is_finished_though_its_caller_is_gone(store
     saving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await saving
-    saved = await store.save("b", [user("u2")], placement="merge")
+    saved = await save_and_load(store, "b", [user("u2")], placement="merge")
     assert ids(saved) == ["u1", "u2"]
 
 
@@ -160,8 +160,10 @@ async def test_closing_waits_for_what_is_being_written(opened: Opened) -> None:
 
 
 async def test_what_is_on_the_disk_is_synced_with_every_write(store: SqliteStore) -> None:
-    pragmas = {
-        name: (await store._database._writer.execute_fetchall(f"PRAGMA {name}"))[0][0]
-        for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
-    }
+    names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+
+    def read(connection: Connection) -> dict[str, object]:
+        return {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
+
+    pragmas = await store.database.write(read)
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.storage.rows import title_of, to_draft
+from app.storage.drafts import Draft
+from app.storage.rows import title_of
 from tests.storage.messages import assistant, user
 
 
@@ -19,11 +20,11 @@ from tests.storage.messages import assistant, user
     ],
 )
 def test_a_title_is_at_most_60_characters_cut_at_the_end_of_a_word(text: str, title: str) -> None:
-    assert title_of([to_draft(user("u1", text))]) == title
+    assert title_of([Draft(user("u1", text))]) == title
     assert len(title) <= 60
 
 
 def test_a_title_is_the_first_thing_that_the_user_says() -> None:
-    drafts = [to_draft(assistant("a1", "Hi")), to_draft(user("u1", " ")), to_draft(user("u2", "Well"))]
+    drafts = [Draft(assistant("a1", "Hi")), Draft(user("u1", " ")), Draft(user("u2", "Well"))]
     assert title_of(drafts) == "Well"
     assert title_of(drafts[:2]) == ""

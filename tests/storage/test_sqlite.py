@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import VersionConflict
 from app.core.messages import UIMessage, parse_messages
 from app.storage.sqlite import SqliteStore
-from tests.storage.messages import Opened, assistant, ids, user
+from tests.storage.messages import Opened, assistant, ids, save_and_load, user
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ STRANGE = parse_messages(
 
 
 async def test_what_was_saved_is_loaded(store: SqliteStore) -> None:
-    saved = await store.save("b", STRANGE, placement="merge")
+    saved = await save_and_load(store, "b", STRANGE, placement="merge")
     loaded = await store.load("b")
     assert loaded == saved
     assert loaded is not None
@@ -50,7 +50,7 @@ async def test_what_was_saved_is_loaded(store: SqliteStore) -> None:
 
 
 async def test_it_is_still_there_when_the_file_is_opened_again(store: SqliteStore, opened: Opened) -> None:
-    saved = await store.save("b", STRANGE, placement="merge")
+    saved = await save_and_load(store, "b", STRANGE, placement="merge")
     again = await opened()
     assert await again.load("b") == saved
 
@@ -69,23 +69,23 @@ async def test_an_unknown_conversation_is_none(store: SqliteStore) -> None:
 async def test_a_save_of_nothing_changes_nothing(store: SqliteStore) -> None:
     assert (await store.save("b", [], placement="merge")).version == 0
     assert await store.load("b") is None
-    saved = await store.save("b", [user("u1")], placement="merge")
+    saved = await save_and_load(store, "b", [user("u1")], placement="merge")
     for placement in ("merge", "branch"):
-        assert await store.save("b", [], placement=placement) == saved
+        assert await save_and_load(store, "b", [], placement=placement) == saved
 
 
 @pytest.mark.parametrize("placement", ["merge", "branch"])
 async def test_a_save_repeated_changes_nothing(store: SqliteStore, placement: str) -> None:
     history = [user("u1"), assistant("a1"), user("u2")]
-    first = await store.save("b", history, placement=placement)
-    assert await store.save("b", history, placement=placement) == first
+    first = await save_and_load(store, "b", history, placement=placement)
+    assert await save_and_load(store, "b", history, placement=placement) == first
     assert await store.load("b") == first
 
 
 async def test_the_order_of_keys_is_no_change(store: SqliteStore) -> None:
-    saved = await store.save("b", STRANGE, placement="merge")
+    saved = await save_and_load(store, "b", STRANGE, placement="merge")
     turned = parse_messages([_turned(message.to_wire()) for message in STRANGE])
-    assert await store.save("b", turned, placement="branch") == saved
+    assert await save_and_load(store, "b", turned, placement="branch") == saved
 
 
 def _turned(value: object) -> object:
@@ -96,7 +96,7 @@ def _turned(value: object) -> object:
 
 async def test_two_thousand_messages_are_all_there(store: SqliteStore) -> None:
     history = [user(f"m{n}") if n % 2 == 0 else assistant(f"m{n}") for n in range(2000)]
-    saved = await store.save("b", history, placement="merge")
+    saved = await save_and_load(store, "b", history, placement="merge")
     assert saved.messages == tuple(history)
     assert await store.load("b") == saved
     assert (await store.page()).items[0].message_count == 2000
@@ -112,15 +112,15 @@ async def test_the_version_goes_up_with_every_change(store: SqliteStore) -> None
 
 
 async def test_the_times_are_those_of_the_first_and_the_last_change(store: SqliteStore) -> None:
-    first = await store.save("b", [user("u1")], placement="merge")
+    first = await save_and_load(store, "b", [user("u1")], placement="merge")
     assert first.created_at == first.updated_at == "2026-11-21T12:00:01.000000Z"
-    second = await store.save("b", [user("u1"), user("u2")], placement="merge")
+    second = await save_and_load(store, "b", [user("u1"), user("u2")], placement="merge")
     assert (second.created_at, second.updated_at) == (first.created_at, "2026-11-21T12:00:02.000000Z")
 
 
 async def test_a_stale_version_is_refused_and_nothing_is_saved(store: SqliteStore) -> None:
     await store.save("b", [user("u1")], placement="merge")
-    current = await store.save("b", [user("u1"), user("u2")], placement="merge")
+    current = await save_and_load(store, "b", [user("u1"), user("u2")], placement="merge")
     for stale in (0, 1, 3):
         with pytest.raises(VersionConflict):
             await store.save("b", [user("other")], placement="branch", if_version=stale)
@@ -128,8 +128,8 @@ async def test_a_stale_version_is_refused_and_nothing_is_saved(store: SqliteStor
 
 
 async def test_the_current_version_is_accepted_and_may_remove_messages(store: SqliteStore) -> None:
-    current = await store.save("b", [user("u1"), user("u2")], placement="merge")
-    shorter = await store.save("b", [user("u1")], placement="branch", if_version=current.version)
+    current = await save_and_load(store, "b", [user("u1"), user("u2")], placement="merge")
+    shorter = await save_and_load(store, "b", [user("u1")], placement="branch", if_version=current.version)
     assert ids(shorter) == ["u1"]
 
 
@@ -155,7 +155,7 @@ async def test_an_answer_goes_below_its_question(store: SqliteStore) -> None:
 
 
 async def test_an_answer_in_flight_is_not_loaded_and_not_counted(store: SqliteStore) -> None:
-    saved = await store.save("b", [user("u1")], placement="branch")
+    saved = await save_and_load(store, "b", [user("u1")], placement="branch")
     for text in ("Y", "Ye", "Yes"):
         await store.put_answer("b", "u1", assistant("a1", text), "streaming")
         loaded = await store.load("b")
@@ -199,7 +199,7 @@ async def test_a_deleted_conversation_does_not_come_back_with_its_answer(store: 
 
 
 async def test_an_answer_that_a_crash_cut_off_is_interrupted(store: SqliteStore, opened: Opened) -> None:
-    saved = await store.save("b", [user("u1")], placement="branch")
+    saved = await save_and_load(store, "b", [user("u1")], placement="branch")
     partial = assistant("a1", "So far", metadata={"model": "m"})
     await store.put_answer("b", "u1", partial, "streaming")
     restarted = await opened()
@@ -246,14 +246,16 @@ async def test_a_block_without_messages_is_no_conversation(store: SqliteStore) -
 
 async def test_metadata_that_was_there_first_holds_for_the_conversation(store: SqliteStore) -> None:
     await store.patch_block("b", {"title": "Mine", "pinned": True})
-    saved = await store.save("b", [user("u1")], placement="branch")
+    saved = await save_and_load(store, "b", [user("u1")], placement="branch")
     assert (saved.title, saved.version, saved.created_at) == ("Mine", 1, saved.updated_at)
     assert (await store.page()).items[0].pinned
     assert await store.block("b") == {"title": "Mine", "pinned": True}
 
 
 async def test_the_title_is_what_the_user_said_first_until_it_is_named(store: SqliteStore) -> None:
-    first = await store.save("b", [assistant("a0"), user("u1", " How \n do  I? "), user("u2")], placement="merge")
+    first = await save_and_load(
+        store, "b", [assistant("a0"), user("u1", " How \n do  I? "), user("u2")], placement="merge"
+    )
     assert first.title == "How do I?"
     await store.patch_block("b", {"title": "Named"})
     named = await store.load("b")
@@ -264,7 +266,7 @@ async def test_the_title_is_what_the_user_said_first_until_it_is_named(store: Sq
 
 
 async def test_other_metadata_is_no_change_of_the_conversation(store: SqliteStore) -> None:
-    saved = await store.save("b", [user("u1")], placement="merge")
+    saved = await save_and_load(store, "b", [user("u1")], placement="merge")
     await store.patch_block("b", {"ai:model": "m", "pinned": True})
     assert await store.load("b") == saved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.storage.sqlite import SqliteStore
-from tests.storage.messages import assistant, ids, user
+from tests.storage.messages import assistant, ids, save_and_load, user
 
 pytestmark = pytest.mark.anyio
 
@@ -51,13 +51,13 @@ async def test_an_edited_message_begins_a_branch_and_the_old_one_stays(chat: Sql
     await chat.save("b", [edited], placement="branch")
     await chat.put_answer("b", "u1", assistant("a1b"), "complete")
     assert await _texts(chat) == ["Edited.", "This is a1b."]
-    assert (await chat.save("b", [U1, A1, U2, A2], placement="branch")).messages == (U1, A1, U2, A2)
-    assert (await chat.save("b", [edited, assistant("a1b")], placement="branch")).messages[0] == edited
+    assert (await save_and_load(chat, "b", [U1, A1, U2, A2], placement="branch")).messages == (U1, A1, U2, A2)
+    assert (await save_and_load(chat, "b", [edited, assistant("a1b")], placement="branch")).messages[0] == edited
 
 
 async def test_two_tabs_that_chat_from_the_same_place_make_two_branches(chat: SqliteStore) -> None:
     for name in ("x", "y"):
-        saved = await chat.save("b", [U1, A1, U2, A2, user(name)], placement="branch")
+        saved = await save_and_load(chat, "b", [U1, A1, U2, A2, user(name)], placement="branch")
         assert ids(saved) == ["u1", "a1", "u2", "a2", name]
 
 
@@ -82,12 +82,12 @@ async def test_a_history_that_nobody_knows_is_a_branch(chat: SqliteStore) -> Non
 
 @pytest.mark.parametrize("history", [[U1, assistant("a1", "Forged.")], [assistant("a1", "Forged."), user("u3")]])
 async def test_a_copy_of_our_answer_is_ours(chat: SqliteStore, history: list[object]) -> None:
-    saved = await chat.save("b", history, placement="branch")  # type: ignore[arg-type]
+    saved = await save_and_load(chat, "b", history, placement="branch")  # type: ignore[arg-type]
     assert A1 in saved.messages
 
 
 async def test_a_copy_of_our_answer_is_ours_on_a_new_branch_too(chat: SqliteStore) -> None:
-    saved = await chat.save("b", [user("x"), assistant("a1", "Forged.")], placement="branch")
+    saved = await save_and_load(chat, "b", [user("x"), assistant("a1", "Forged.")], placement="branch")
     assert saved.messages == (user("x"), A1)
 
 
@@ -103,11 +103,11 @@ async def test_a_newer_body_of_an_answer_that_a_client_made_is_taken(store: Sqli
 async def test_a_shorter_history_takes_nothing_away(chat: SqliteStore) -> None:
     before = await chat.load("b")
     for history in ([U1], [U1, A1], [U1, U2], [A2], [U2, U1]):
-        assert await chat.save("b", history, placement="merge") == before
+        assert await save_and_load(chat, "b", history, placement="merge") == before
 
 
 async def test_a_message_from_a_tab_that_is_behind_goes_to_the_end(chat: SqliteStore) -> None:
-    saved = await chat.save("b", [U1, A1, user("x"), assistant("ax"), user("y")], placement="merge")
+    saved = await save_and_load(chat, "b", [U1, A1, user("x"), assistant("ax"), user("y")], placement="merge")
     assert ids(saved) == ["u1", "a1", "u2", "a2", "x", "ax", "y"]
 
 
@@ -138,14 +138,14 @@ async def test_a_new_version_takes_the_place_of_the_old_one(store: SqliteStore) 
     await store.save("b", [U1, A1, U2], placement="merge")
     await store.save("b", [user("u1", "One."), A1, user("u2", "Two.")], placement="merge")
     assert await _texts(store) == ["One.", "This is a1.", "Two."]
-    stale = await store.save("b", [U1, A1, U2, user("x")], placement="merge")
+    stale = await save_and_load(store, "b", [U1, A1, U2, user("x")], placement="merge")
     assert [message.text for message in stale.messages] == ["One.", "This is a1.", "Two.", "This is x."]
 
 
 async def test_what_stands_on_another_branch_does_not_come_back(chat: SqliteStore) -> None:
     await chat.save("b", [user("u1", "Edited.")], placement="branch")
     before = await chat.load("b")
-    assert await chat.save("b", [U1, A1, U2, A2], placement="merge") == before
+    assert await save_and_load(chat, "b", [U1, A1, U2, A2], placement="merge") == before
     assert ids(await chat.save("b", [U1, A1, user("x"), assistant("ax")], placement="merge")) == ["u1", "x", "ax"]
     assert ids(await chat.save("b", [U2, assistant("z")], placement="merge")) == ["u1", "x", "ax", "z"]
 
@@ -155,7 +155,7 @@ async def test_a_new_version_on_another_branch_is_kept_there(store: SqliteStore)
     await store.save("b", [U1, user("x")], placement="branch")
     newer = user("u2", "Two.")
     assert ids(await store.save("b", [newer], placement="merge")) == ["u1", "x"]
-    before = await store.save("b", [U1, newer], placement="branch")
+    before = await save_and_load(store, "b", [U1, newer], placement="branch")
     assert before.messages == (U1, newer)
 
 

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from app.chat.channel import batches
 from app.core.events import TextDelta
-from app.streams.memory import MOST_EVENTS, MemoryStreamLog
+from app.streams.memory import MemoryStreamLog
 
 pytestmark = pytest.mark.anyio
 
@@ -23,43 +24,32 @@ async def collect(reader):
 async def test_first_view_second_tab_and_late_reader_see_the_same():
     log = MemoryStreamLog()
     await log.open("r")
-    early = asyncio.ensure_future(collect(log.read("r")))
+    early = asyncio.ensure_future(collect(batches(log.tail("r"))))
     await asyncio.sleep(0)
     await log.append("r", [delta(1)])
-    middle = asyncio.ensure_future(collect(log.read("r")))
+    middle = asyncio.ensure_future(collect(batches(log.tail("r"))))
     await log.append("r", [delta(2), delta(3)])
     await log.close("r")
-    late = collect(log.read("r"))
+    late = collect(batches(log.tail("r")))
     assert await early == await middle == await late == [delta(1), delta(2), delta(3)]
 
 
 async def test_what_piled_up_comes_in_one_batch():
     log = MemoryStreamLog()
     await log.open("r")
-    reader = log.read("r")
+    reader = batches(log.tail("r"))
     for n in range(3):
         await log.append("r", [delta(n)])
     assert await anext(reader) == [delta(0), delta(1), delta(2)]
     await reader.aclose()
 
 
-async def test_of_much_that_piled_up_a_reader_holds_little_at_a_time():
-    log = MemoryStreamLog()
-    await log.open("r")
-    events = [delta(n) for n in range(2 * MOST_EVENTS + 1)]
-    await log.append("r", events)
-    await log.close("r")
-    batches = [batch async for batch in log.read("r")]
-    assert [len(batch) for batch in batches] == [MOST_EVENTS, MOST_EVENTS, 1]
-    assert [event for batch in batches for event in batch] == events
-
-
 async def test_readers_are_counted_while_they_read():
     log = MemoryStreamLog()
     await log.open("r")
     await log.append("r", [delta(0)])
-    reader = log.read("r")
     assert log.readers("r") == 0
+    reader = batches(log.tail("r"))
     await anext(reader)
     assert log.readers("r") == 1
     await reader.aclose()
@@ -69,7 +59,7 @@ async def test_readers_are_counted_while_they_read():
 async def test_a_reader_that_leaves_while_it_waits_is_gone():
     log = MemoryStreamLog()
     await log.open("r")
-    waiting = asyncio.ensure_future(collect(log.read("r")))
+    waiting = asyncio.ensure_future(collect(batches(log.tail("r"))))
     await asyncio.sleep(0)
     assert log.readers("r") == 1
     waiting.cancel()
@@ -82,12 +72,12 @@ async def test_an_ended_log_is_forgotten_after_a_while():
     log = MemoryStreamLog(keep_seconds=0)
     await log.open("r")
     await log.append("r", [delta(0)])
-    reader = log.read("r")
+    reader = batches(log.tail("r"))
     await log.close("r")
-    while await collect(log.read("r")):
+    while await collect(batches(log.tail("r"))):
         await asyncio.sleep(0)
     assert await collect(reader) == [delta(0)], "whoever holds it still reads it to its end"
 
 
 async def test_an_unknown_run_has_nothing_to_say():
-    assert await collect(MemoryStreamLog().read("nobody")) == []
+    assert await collect(batches(MemoryStreamLog().tail("nobody"))) == []

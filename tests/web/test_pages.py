@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from hashlib import sha384
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_vendored_files_are_what_their_readme_says() -> None:
 def test_a_turn_without_javascript_leads_to_a_page_with_the_whole_answer(client: TestClient) -> None:
     page = say(client, "say **hello** there")
     assert "<strong>hello</strong> there" in page
-    assert 'class="bubble">say **hello** there</div>' in page
+    assert 'class="bubble" dir="auto">say **hello** there</div>' in page
     assert stored(client) == [("user", "say **hello** there"), ("assistant", "**hello** there")]
 
 
@@ -146,16 +147,10 @@ def test_a_turn_with_htmx_is_a_stream_of_fragments(client: TestClient) -> None:
     answer = client.post("/c/chat-1", data={"text": "say *hi*", "message_id": "q1"}, headers=HTMX)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["x-accel-buffering"] == "no"
-    assert answer.text.index('class="bubble">say *hi*') < answer.text.index("<em>hi</em>")
+    assert answer.text.index('class="bubble" dir="auto">say *hi*') < answer.text.index("<em>hi</em>")
     assert answer.text.count('class="bubble"') == 1
     assert answer.text.endswith("event: done\ndata:\n\n")
     assert stored(client) == [("user", "say *hi*"), ("assistant", "*hi*")]
-
-
-def test_the_list_shows_a_new_conversation_as_soon_as_its_first_turn_begins(client: TestClient) -> None:
-    answer = client.post("/c/chat-9", data={"text": "say what is new"}, headers=HTMX)
-    first_message = answer.text.split("\n\n", 1)[0]
-    assert 'href="/c/chat-9" aria-current="page">say what is new</a>' in first_message
 
 
 def test_a_request_that_htmx_sends_again_asks_nobody_again(client: TestClient) -> None:
@@ -231,9 +226,9 @@ def test_an_answer_that_was_cut_goes_on_under_its_id(client: TestClient) -> None
     half = stored(client)[-1][1]
     assert f'name="continue" value="{answer_id(page)}"' in page
     stream = client.post("/c/chat-1", data={"continue": answer_id(page), "text": "a draft"}, headers=HTMX).text
-    opening = stream.split("\n\n", 1)[0]
+    opening, beginning = stream.split("\n\n")[:2]
     assert 'class="bubble"' not in opening
-    assert half.split()[-1] in opening
+    assert half.split()[-1] in beginning
     (question, whole) = client.get("/api/ai/conversations/chat-1").json()["messages"]
     assert question["role"] == "user"
     assert whole["id"] == answer_id(page)
@@ -309,7 +304,10 @@ def test_an_edited_question_keeps_its_pictures(client: TestClient) -> None:
     picture = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,iVBORw0KGgo="}
     said = {"id": "q1", "role": "user", "parts": [picture, {"type": "text", "text": "What is this?"}]}
     client.post("/api/ai/conversations/chat-1", json={"messages": [said]})
-    client.post("/c/chat-1", data={"edit": "q1", "text": "image"}, headers=HTMX)
+    page = client.get("/c/chat-1?edit=q1").text
+    kept = re.search(r'name="file" value="(/files/[^"]+)"', page)
+    assert kept is not None
+    client.post("/c/chat-1", data={"edit": "q1", "text": "image", "file": kept[1]}, headers=HTMX)
     (question, answer) = client.get("/api/ai/conversations/chat-1").json()["messages"]
     assert [part["type"] for part in question["parts"]] == ["file", "text"]
     assert "I got an image" in answer["parts"][-1]["text"]
@@ -350,7 +348,9 @@ def test_a_page_that_fell_behind_gets_everything_with_its_next_turn(client: Test
     stream = client.post("/c/chat-1", data={"text": "say three", "after": after}, headers=HTMX).text
     opening = stream.split("\n\n", 1)[0]
     assert '<hx-partial hx-target="#transcript" hx-swap="innerHTML">' in opening
-    assert [word for word in ("say one", "say two", "say three") if f'class="bubble">{word}<' in opening] == [
+    assert [
+        word for word in ("say one", "say two", "say three") if f'class="bubble" dir="auto">{word}<' in opening
+    ] == [
         "say one",
         "say two",
         "say three",
@@ -371,7 +371,7 @@ def test_a_tab_asks_whether_another_one_was_faster(client: TestClient) -> None:
     with client.stream("POST", "/c/chat-1", data={"text": "slow 8"}, headers=HTMX) as stream:
         next(stream.iter_lines())
         news = client.get("/c/chat-1/stream", params={"after": after}, headers=HTMX).text
-    assert 'class="bubble">slow 8<' in news
+    assert 'class="bubble" dir="auto">slow 8<' in news
     assert news.count('class="bubble"') == 2
     assert news.endswith("event: done\ndata:\n\n")
 
@@ -461,19 +461,6 @@ def test_a_hostile_first_message_stays_text_everywhere(client: TestClient) -> No
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
-def test_the_conversation_list_comes_in_pieces(client: TestClient) -> None:
-    for number in range(3):
-        say(client, f"say {number}", f"chat-{number}")
-    first = client.get("/api/ai/conversations", params={"limit": 2}, headers=HTMX).text
-    assert first.count("<li") == 3
-    more = re.search(r'hx-get="(/api/ai/conversations\?cursor=[^"]+)"', first)
-    assert more is not None
-    rest = client.get(more[1], headers=HTMX).text
-    assert "say 0" in rest
-    assert "say 2" not in rest
-    assert "<html" not in rest
-
-
 def test_the_transcript_is_a_fragment_for_htmx(client: TestClient) -> None:
     say(client, "say *hi*")
     fragment = client.get("/api/ai/conversations/chat-1", headers=HTMX)
@@ -500,3 +487,65 @@ def test_a_file_whose_address_has_its_hash_is_asked_for_once(client):
     address = re.search(r'href="(/static/base\.css\?v=\w+)"', page)[1]
     assert client.get(address).headers["cache-control"] == "public, max-age=31536000, immutable"
     assert client.get("/static/base.css").headers["cache-control"] == "no-cache"
+
+
+def save_long(client: TestClient, count: int, text: str = "Message {0}") -> None:
+    messages = [
+        {
+            "id": f"m{number}",
+            "role": "assistant" if number % 2 else "user",
+            "parts": [{"type": "text", "text": text.format(number)}],
+        }
+        for number in range(count)
+    ]
+    answered = client.post("/api/ai/conversations/chat-1", json={"messages": messages}, headers=FORM)
+    assert answered.status_code < 300, answered.text
+
+
+def shown_ids(html: str) -> list[str]:
+    return re.findall(r'<article class="message \w+" id="m-(m\d+)"', html)
+
+
+def test_a_page_shows_the_end_of_a_long_conversation_and_the_way_up(client: TestClient) -> None:
+    save_long(client, 90)
+    html = client.get("/c/chat-1").text
+    assert shown_ids(html) == [f"m{number}" for number in range(50, 90)]
+    seen = shown_ids(html)
+    while (
+        found := re.search(r'<p class="earlier" id="earlier"><a [^>]*href="([^"]+)" hx-get="([^"]+)"', html)
+    ) is not None:
+        assert found[1] == found[2]
+        html = client.get(unescape(found[1]), headers=HTMX).text
+        assert "<!doctype" not in html
+        seen = shown_ids(html) + seen
+    assert seen == [f"m{number}" for number in range(90)]
+
+
+def test_long_messages_make_a_page_of_fewer(client: TestClient) -> None:
+    save_long(client, 40, "{0} " + "word " * 2_000)
+    html = client.get("/c/chat-1").text
+    assert 2 <= len(shown_ids(html)) < 8
+    assert len(html) < 200_000
+    assert 'id="earlier"' in html
+
+
+def test_earlier_messages_do_not_ask_for_an_answer_that_stands_below(client: TestClient) -> None:
+    save_long(client, 81)
+    html = client.get("/c/chat-1").text
+    assert "This message has no answer." in html
+    link = re.search(r'id="earlier"><a [^>]*href="([^"]+)"', html)
+    assert link is not None
+    page = client.get(unescape(link[1])).text
+    assert "This message has no answer." not in page
+    assert "Show the end of the conversation" in page
+
+
+def test_a_question_far_up_can_be_asked_differently(client: TestClient) -> None:
+    save_long(client, 90)
+    assert ">Message 2</textarea>" in client.get("/c/chat-1?edit=m2").text
+
+
+def test_a_place_that_is_none_of_the_conversation_is_refused(client: TestClient) -> None:
+    save_long(client, 2)
+    assert client.get("/c/chat-1?before=nonsense").status_code == 400
+    assert client.get("/c/chat-2?before=nonsense").status_code in (400, 404)

@@ -265,10 +265,28 @@ def test_a_post_to_a_page_must_say_that_it_comes_from_ours(client: TestClient, l
     assert loopback.calls == ["form"]
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x"])
-def test_a_page_takes_plain_forms_only(client: TestClient, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "text/plain; boundary=x"])
+def test_a_page_takes_forms_only(client: TestClient, content_type: str) -> None:
     headers = {"origin": OURS, "content-type": content_type}
     assert client.post("/c/b1", content="text=hi", headers=headers).status_code == 415
+
+
+def test_a_form_with_files_comes_from_our_pages_too(client: TestClient, loopback: Any) -> None:
+    files = {"upload": ("a.txt", b"hello")}
+    assert client.post("/c/b1", files=files, headers={"origin": "https://evil.example"}).status_code == 403
+    assert client.post("/c/b1", files=files, headers={"origin": OURS}).status_code == 200
+    assert loopback.calls == ["form"]
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain", "image/png", ""]
+)
+def test_a_file_is_taken_as_bytes_only_so_that_no_page_elsewhere_can_send_one(
+    client: TestClient, content_type: str
+) -> None:
+    refused = client.post("/api/ai/files", content=b"hello", headers={"content-type": content_type})
+    assert (refused.status_code, code_of(refused)) == (415, "unsupported_media_type")
+    assert "application/octet-stream" in refused.json()["error"]["message"]
 
 
 def test_a_link_from_elsewhere_opens_a_page(client: TestClient) -> None:

@@ -219,7 +219,7 @@ def test_the_html_shows_everything_that_the_page_shows():
     html = to_html(TEMPLATES, with_contents(EVERYTHING, {FILE_ID: PIXEL}))
     for piece in (
         "<h1>A title</h1>", '<h2 class="role">You</h2>', '<img src="data:image/png;base64,', 'alt="a.png"', "Why?",
-        "<summary>Thinking</summary>", "Tool: search", "Broken", "<strong>Because.</strong>", "<table>",
+        "<summary>Thinking</summary>", "Tool: search", "Broken", "<strong>Because.</strong>", "<table",
         '<a href="https://example.org/a b&gt;"', "<li>Not a link</li>", "<li>The book</li>", "Stopped.", "It broke.",
     ):  # fmt: skip
         assert piece in html, piece

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from app.core.events import (
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    SourceDocument,
     SourceUrl,
     Status,
     StepFinish,
@@ -43,15 +43,12 @@ from app.core.events import (
 )
 from app.core.fold import fold
 from app.core.messages import ToolPart, UIMessage
-from app.core.ports import ConversationPage, ConversationSummary
-from app.web.templates import create_templates
 from app.wire.html import HtmlEncoder
 from app.wire.markdown import render
-from app.wire.transcript import Place, element_id, render_transcript
+from app.wire.transcript import Place, element_id
 from tests.wire.events import ANSWER
+from tests.wire.fragment import TEMPLATES, Places, show_stored
 
-ROOT = Path(__file__).parents[2]
-TEMPLATES = create_templates(ROOT / "templates", ROOT / "static")
 PARTIAL = re.compile(r'<hx-partial hx-target="([^"]+)" hx-swap="(\w+)">(.*?)</hx-partial>', re.DOTALL)
 
 START = [MessageStart("a1", {"model": "tiny"}), StepStart()]
@@ -97,10 +94,11 @@ class Page:
 
     def __init__(self) -> None:
         self.places: dict[str, str] = {}
+        self.texts: dict[str, Places] = {}
         self.deleted: list[str] = []
         self.done = False
         self.known = {"welcome", "notice", "composer-action", "message-id", "after", "transcript"}
-        self.known |= {"conversation-title", "conversations"}
+        self.known |= {"conversation-title"}
 
     def receive(self, stream: bytes) -> None:
         for message in messages(stream):
@@ -110,14 +108,19 @@ class Page:
             # htmx looks up all places of a message before it fills the first one
             partials = [(selector, swap, html) for selector, swap, html in PARTIAL.findall(message.html)]
             for selector, swap, _ in partials:
-                assert swap == "delete" or selector.removeprefix("#") in self.known, selector
+                place = re.sub(r"(-(?:done|tail))>.*", r"\1", selector.removeprefix("#"))
+                assert swap == "delete" or place in self.known, selector
             replaced = [selector for selector, swap, _ in partials if swap == "outerHTML"]
             assert len(replaced) == len(set(replaced)), "what is replaced twice is gone the second time"
             for selector, swap, html in partials:
                 self._swap(selector, swap, html)
 
     def _swap(self, selector: str, swap: str, html: str) -> None:
-        if swap == "beforeend":
+        if (text := re.fullmatch(r"(.+)-(done|tail)((?:>.+)?)", selector)) is not None:
+            places = self.texts.setdefault(text[1], Places())
+            places.swap(text[2], text[3].split(">")[1:], swap, html)
+            self.places[f"{text[1]}-{text[2]}"] = places[text[2]]
+        elif swap == "beforeend":
             self.places[selector] = self.places.get(selector, "") + html
         elif swap == "delete":
             self.deleted.append(selector)
@@ -156,10 +159,6 @@ def words(html: str) -> str:
 
 
 QUESTION = UIMessage.model_validate({"id": "q1", "role": "user", "parts": [{"type": "text", "text": "a <b>\nc"}]})
-LISTED = ConversationPage(
-    (ConversationSummary("chat-1", "A <i>title</i>", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00Z", 1, False, False),),
-    None,
-)
 
 
 def opening(question: UIMessage | None = QUESTION) -> bytes:
@@ -175,20 +174,17 @@ def open_with(encoder: HtmlEncoder, question: UIMessage | None, superseded: Sequ
         places={},
         title="A <i>title</i>",
         message_id="new",
-        page=LISTED,
-        current="chat-1",
     )
 
 
 def test_the_opening_shows_the_question_and_the_place_of_its_answer_before_the_model_says_anything() -> None:
     page = Page()
     page.receive(opening())
-    assert '<div class="bubble">a &lt;b&gt;\nc</div>' in page.places["#transcript"]
+    assert '<div class="bubble" dir="auto">a &lt;b&gt;\nc</div>' in page.places["#transcript"]
     assert f'id="{element_id("a1")}-parts"' in page.places["#transcript"]
     assert 'aria-label="Stop"' in page.places["#composer-action"]
     assert 'value="new"' in page.places["#message-id"]
     assert page.places["#conversation-title"] == "A &lt;i&gt;title&lt;/i&gt;"
-    assert 'aria-current="page">A &lt;i&gt;title&lt;/i&gt;</a>' in page.places["#conversations"]
     assert page.deleted == ["#welcome", f"#{element_id('q1')} ~ .message", f"#{element_id('q1')}"]
 
 
@@ -228,18 +224,17 @@ def test_an_answer_goes_on_in_mid_word_in_the_place_where_it_stopped() -> None:
     )
     page = go_on(cut, [[event] for event in REST])
     shown = page.places["#transcript"]
-    assert words(shown) == "Answer Thought hm Well. So. Once upon a ti Waiting for the answer"
-    assert '<div id="m-a1-1-done"><p>Well.</p>\n</div>' in shown
-    assert page.part(1) == render("So.\n\nOnce upon a time there **was**")
+    assert words(shown) == "Answer Thought hm Waiting for the answer"
+    assert page.part(2) == render("Well.\n\nSo.\n\nOnce upon a time there **was**")
     assert not page.place("parts")
-    assert "m-a1-2" not in "".join(page.places)
+    assert "m-a1-3" not in "".join(page.places)
 
 
 def test_an_answer_that_went_on_is_one_text_after_a_reload_too() -> None:
     cut = half({"type": "text", "text": "Once upon a ti"})
     whole = fold(cut, REST)
     assert whole is not None
-    html = render_transcript(TEMPLATES, [whole], {})
+    html = show_stored([whole], {})
     assert render("Once upon a time there **was**") in html
     assert html.count('class="prose"') == 1
     assert "Interrupted" not in html
@@ -250,7 +245,7 @@ def test_an_answer_that_was_cut_before_a_text_goes_on_below() -> None:
     cut = half({"type": "text", "text": "I look."}, {"type": "reasoning", "text": "hm"})
     page = go_on(cut, [REST])
     assert "<p>I look.</p>" in page.places["#transcript"]
-    assert page.part(1) == render("me there **was**")
+    assert page.part(3) == render("me there **was**")
 
 
 def test_the_note_of_an_answer_goes_when_it_has_gone_on_to_its_end() -> None:
@@ -267,7 +262,7 @@ def test_an_answer_that_could_not_go_on_keeps_what_it_has() -> None:
     assert "Too busy." in page.place("ending")
     assert 'name="regenerate" value="a1"' in page.place("ending")
     assert 'name="continue" value="a1"' in page.place("ending")
-    assert "Once" in page.places["#transcript"]
+    assert page.part(1) == "<p>Once</p>\n"
 
 
 def test_texts_with_nothing_between_them_are_one_text() -> None:
@@ -285,7 +280,7 @@ def test_texts_with_nothing_between_them_are_one_text() -> None:
     ]
     whole = fold(None, events)
     assert whole is not None
-    html = render_transcript(TEMPLATES, [whole], {})
+    html = show_stored([whole], {})
     assert [html.index(page.part(number)) for number in (1, 2, 3)] == sorted(
         html.index(page.part(n)) for n in (1, 2, 3)
     )
@@ -294,7 +289,7 @@ def test_texts_with_nothing_between_them_are_one_text() -> None:
 def test_an_answer_that_ends_says_where_it_stands() -> None:
     encoder = HtmlEncoder(TEMPLATES, "a1")
     encoder.encode(answer("hello"))
-    assert b"2/2" in encoder.end(Place(0, 2, 2, "6", None))
+    assert b"2/2" in encoder.end(Place("6", 2, 2, "6", None))
     encoder = HtmlEncoder(TEMPLATES, "a1")
     encoder.encode(answer("hello"))
     assert b"Versions of" not in encoder.end()
@@ -304,7 +299,7 @@ def test_an_answer_ends_as_a_page_load_would_show_it() -> None:
     text = "# Title\n\nOne **two**\n\n```python\ndef f(): ...\n```\n\n- a\n- b"
     page = show([[event] for event in answer(text, pieces=20)])
     assert page.part(1) == render(text)
-    assert page.places[f"#{element_id('a1')}-1-tail"] == ""
+    assert page.texts[f"#{element_id('a1')}-1"]["tail"] == ""
     assert page.done
 
 
@@ -354,8 +349,8 @@ def test_events_without_anything_to_show_send_nothing() -> None:
 def test_text_cannot_break_out_of_its_place(text: str) -> None:
     events = answer(text, pieces=5)
     page = show([[event] for event in events])
-    expected = {"1-done", "1-tail", "parts", "ending"}
-    assert {place.removeprefix(f"#{element_id('a1')}-") for place in page.places} == {
+    expected = {"1-done", "parts", "ending"}
+    assert {place.removeprefix(f"#{element_id('a1')}-") for place in page.places} - {"1-tail"} == {
         *expected,
         "#composer-action",
         "#after",
@@ -439,7 +434,7 @@ def test_a_stream_that_just_ends_gives_the_send_button_back() -> None:
 
 def test_everything_an_answer_can_hold_is_shown() -> None:
     page = show([ANSWER])
-    assert words(page.places[f"#{element_id('a1')}-sources"]) == "A"
+    assert words(page.places[f"#{element_id('a1')}-sources"]) == "1 A a.example"
     parts = words(page.place("parts"))
     assert "add" in parts
     assert "find" in parts
@@ -450,7 +445,7 @@ def test_what_the_stream_showed_is_what_a_page_load_shows() -> None:
     page = show([ANSWER])
     folded = fold(None, ANSWER)
     assert folded is not None
-    html = render_transcript(TEMPLATES, [folded], {})
+    html = show_stored([folded], {})
     for number in (1, 2):
         assert page.part(number) in html
     assert words(page.place("sources")) in words(html)
@@ -572,3 +567,81 @@ def test_a_picture_that_a_service_made_appears_in_its_card() -> None:
     ]
     page = show([[*START, calls[0]], [calls[1], *FINISH]])
     assert 'src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUg=="' in page.places["#t-p-picture"]
+
+
+def test_a_source_is_listed_once_with_its_number_and_its_host() -> None:
+    events = [
+        SourceUrl("1", "https://www.a.example/x", "A"),
+        SourceUrl("2", "https://b.example"),
+        SourceUrl("3", "https://www.a.example/x", "A again"),
+        SourceDocument("4", "application/pdf", "A report"),
+        SourceDocument("5", "application/pdf", "A report"),
+    ]
+    page = show([[*START, *events, *FINISH]])
+    assert words(page.place("sources")) == "1 A a.example 2 b.example 3 A report"
+    whole = fold(None, [*START, *events, *FINISH])
+    assert whole is not None
+    assert page.place("sources") in show_stored([whole], {})
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_marks_of_a_text_lead_to_its_sources_whenever_those_come(late: bool) -> None:
+    text = [TextStart("t"), TextDelta("t", "Yes[1]. And[2] *no*[3]."), TextEnd("t")]
+    source = [
+        SourceUrl("1", "https://a.example"),
+        SourceUrl("2", "https://a.example"),
+        SourceUrl("3", "https://b.example"),
+    ]
+    think = [ReasoningStart("r"), ReasoningDelta("r", "hm"), ReasoningEnd("r")]
+    events = [*START, *(source if not late else []), *text, *think, *(source if late else []), *FINISH]
+    page = show([[event] for event in events])
+    assert page.part(1).count('href="#m-a1-source-1"') == 2
+    assert page.part(1).count('href="#m-a1-source-2"') == 1
+    whole = fold(None, events)
+    assert whole is not None
+    assert page.part(1) in show_stored([whole], {})
+
+
+def test_footnotes_of_different_texts_of_an_answer_do_not_meet() -> None:
+    note = "a[^1]\n\n[^1]: b"
+    think = [ReasoningStart("r"), ReasoningDelta("r", note), ReasoningEnd("r")]
+    events = [*START, *think, TextStart("t"), TextDelta("t", note), TextEnd("t"), *FINISH]
+    page = show([[event] for event in events])
+    whole = fold(None, events)
+    assert whole is not None
+    html = show_stored([whole], {})
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert page.part(1) in html
+    assert page.part(2) in html
+
+
+def test_notes_that_the_answer_before_had_are_not_said_again() -> None:
+    warnings = [{"setting": "temperature", "details": "This model takes no temperature."}]
+    finish = MessageFinish("stop", Usage(1, 1), {"warnings": warnings, "finishReason": "stop"})
+    for told, shown in (((), True), (("This model takes no temperature.",), False), (("Something else.",), True)):
+        encoder, page = HtmlEncoder(TEMPLATES, "a1"), Page()
+        page.receive(opening())
+        page.receive(encoder.encode([*START, StepFinish(), finish]))
+        page.receive(encoder.end(None, told))
+        assert ("This model takes no" in page.place("ending")) is shown
+    answers = [UIMessage(id=f"a{n}", role="assistant", parts=(), metadata={"warnings": warnings}) for n in range(3)]
+    assert show_stored(answers, {}).count("This model takes no") == 1
+
+
+def test_letters_are_encoded_with_no_work_left_to_do() -> None:
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    encoder.encode([*START, TextStart("t"), TextDelta("t", "Some words of a text ")])
+    assert encoder.work == 0
+    stream = encoder.encode([TextDelta("t", "and more")])
+    assert messages(stream)[0].html == (
+        '<hx-partial hx-target="#m-a1-1-tail>:last-child" hx-swap="beforeend"> and more</hx-partial>'
+    )
+
+
+def test_code_that_grows_is_encoded_without_work_until_it_may_end() -> None:
+    encoder = HtmlEncoder(TEMPLATES, "a1")
+    encoder.encode([*START, TextStart("t"), TextDelta("t", "```python\n" + "x = 1\n" * 1_000)])
+    assert encoder.work == 0
+    stream = encoder.encode([TextDelta("t", "y = 2\n")])
+    assert len(stream) < 300

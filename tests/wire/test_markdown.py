@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it.rules_core import StateCore
 
-from app.wire.markdown import MAX_CHARACTERS, MarkdownStream, render, split_blocks
+from app.wire.growing import Change
+from app.wire.markdown import FINISHED, MAX_CHARACTERS, STRUCTURE, Surroundings, render
+from app.wire.markdown_stream import MarkdownStream, split_blocks
+from app.wire.unfinished import UNFINISHED
+from tests.wire.fragment import Places
 
-_BARE = "p br hr h1 h2 h3 h4 h5 h6 em strong s del pre blockquote ul li table thead tbody tr sup sub"
+_BARE = "p br hr h1 h2 h3 h4 h5 h6 em strong s del thead tbody tr sup sub"
+_MATH = (
+    "math mrow mi mo mn mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle"
+)
+_MATH_ATTRIBUTES = {"display", "columnalign", "stretchy", "lspace", "rspace", "form", "width", "accent"}
 ALLOWED: dict[str, set[str]] = {
     **{tag: set() for tag in _BARE.split(" ")},
-    "a": {"href", "rel", "target"},
+    "a": {"href", "rel", "target", "id", "aria-label"},
+    "div": {"class"},
+    "details": {"class"},
+    "summary": set(),
     "img": {"src", "alt"},
     "code": {"class"},
     "span": {"class"},
-    "ol": {"start"},
+    "ol": {"start", "class", "dir"},
+    "li": {"id"},
     "th": {"align"},
     "td": {"align"},
     "input": {"type", "disabled", "checked", "aria-label"},
+    "pre": {"tabindex"},
+    **dict.fromkeys(_MATH.split(), _MATH_ATTRIBUTES),
+    **dict.fromkeys(("ul", "blockquote", "table"), {"dir"}),
 }
+OWN = r"m-a1-(1-(note|mark)|source)-\d+"
+CLASSES = r"language-[\w+#.-]{1,30}|[a-z]{1,3}\d?|code|code-bar|code growing|fold|footnotes"
 
 
 class _Checker(HTMLParser):
@@ -41,12 +60,14 @@ class _Checker(HTMLParser):
         for name, value in attrs:
             if name not in ALLOWED[tag]:
                 self.complaints.append(f"<{tag} {name}>")
-            if name == "href" and not re.match(r"(https?://|mailto:)", value or "", re.IGNORECASE):
+            if name == "href" and not re.match(rf"(https?://|mailto:|#{OWN}$)", value or "", re.IGNORECASE):
                 self.complaints.append(f"href={value}")
             if name == "src" and not re.match(r"/files/[\w-]+$|data:image/(png|jpeg|gif|webp);base64,", value or ""):
                 self.complaints.append(f"src={value}")
-            if name == "class" and not re.fullmatch(r"language-[\w+#.-]{1,30}|[a-z]{1,3}\d?", value or ""):
+            if name == "class" and not re.fullmatch(CLASSES, value or ""):
                 self.complaints.append(f"class={value}")
+            if name == "id" and not re.fullmatch(OWN, value or ""):
+                self.complaints.append(f"id={value}")
         if tag == "a" and dict(attrs).get("rel") != "noopener noreferrer nofollow ugc":
             self.complaints.append("a link without rel")
         if tag == "input" and (dict(attrs).get("type"), "disabled" in dict(attrs)) != ("checkbox", True):
@@ -191,6 +212,24 @@ PAYLOADS = [
     "# <img src=x onerror=alert(1)> {#id .class onclick=alert(1)}",
     "<a id=composer name=composer>clobbered</a>",
     "[a@b.example](mailto:a@b.example?subject=<script>)",
+    # formulas
+    r"$\href{javascript:alert(1)}{x}$",
+    r"$$\href{javascript:alert(1)}{x}$$",
+    r"\(\text{<img src=x onerror=alert(1)>}\)",
+    r"\[\class{evil}{x} \style{background:url(//evil.example)}{x} \cssId{composer}{x}\]",
+    r"$\html{<script>alert(1)</script>}$ $\unicode{<script>}$",
+    r"$\color{red;background:url(//evil.example)}{x}$ $\textcolor{url(//evil.example)}{x}$",
+    r"$\includegraphics{//evil.example/x.png}$ $\url{javascript:alert(1)}$",
+    r"$x</math><script>alert(1)</script>$",
+    r"$\frac{</mtext><img src=x onerror=alert(1)>}{a$",
+    r"$$<hx-partial hx-target=body>$$",
+    r"$\def\x{\x\x}\x$ $\tag{<img src=x onerror=alert(1)>} x$ $\label{composer} x$",
+    # footnotes
+    "a[^1]\n\n[^1]: <img src=x onerror=alert(1)> [x](javascript:alert(1))",
+    'a[^"onclick=alert(1)]\n\n[^"onclick=alert(1)]: x',
+    "a[^composer]\n\n[^composer]: x",
+    "a[^<script>]\n\n[^<script>]: x",
+    "[x](#m-a1-1-note-1) [y](#composer) [z][1]",
     "\u202e<script>\u202calert(1)",
     "\x00<script>alert(1)</script>\x00",
     "\ud800<script>alert(1)</script>\udfff",
@@ -200,6 +239,7 @@ PAYLOADS = [
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_a_payload_leaves_nothing_that_runs_loads_or_leaks(payload: str) -> None:
     assert complaints(render(payload)) == []
+    assert complaints(render(payload, Surroundings("m-a1", 1, (1,)))) == []
     assert complaints(render(f"> - text {payload} text\n")) == []
     assert complaints(stream([payload])) == []
 
@@ -220,10 +260,10 @@ def test_no_piece_of_a_stream_leaves_anything_either(text: str, choices: random.
     markdown = MarkdownStream()
     for piece in cut(text, choices):
         markdown.add(piece)
-        finished, tail = markdown.flush()
-        assert complaints(finished) == []
-        assert complaints(tail) == []
-    assert complaints(markdown.finish()[0]) == []
+        for change in markdown.flush():
+            assert complaints(change.html) == []
+    for change in markdown.finish():
+        assert complaints(change.html) == []
 
 
 def test_what_models_write_is_rendered() -> None:
@@ -238,26 +278,28 @@ def test_what_models_write_is_rendered() -> None:
         'type="checkbox"',
         "> done",
         '<td align="right">2</td>',
-        '<ol start="3">',
-        "<blockquote>",
+        '<ol start="3" dir="auto">',
+        '<blockquote dir="auto">',
     ):
         assert expected in html
     assert html.count("checked") == 1
 
 
 def test_code_of_a_known_language_is_coloured() -> None:
-    assert '<code class="language-python"><span class="k">def</span>' in render("```python\ndef f(): pass\n```")
+    html = render("```python\ndef f(): pass\n```")
+    assert '<code class="language-python"><span class="k">def</span>' in html
+    assert '<div class="code-bar">python</div>' in html
 
 
 @pytest.mark.parametrize("language", ["", "nosuchlanguage", "no such", "<b>"])
 def test_code_of_an_unknown_language_is_shown_as_it_is(language: str) -> None:
     html = render(f"```{language}\nif a < b:\n```")
-    assert text_of(html) == "if a < b:\n\n"
+    assert text_of(html).endswith("if a < b:\n\n")
     assert "<span" not in html
 
 
 def test_leading_blank_lines_and_tabs_of_code_are_kept() -> None:
-    assert text_of(render("```python\n\n\tx = 1\n\n```")) == "\n\tx = 1\n\n\n"
+    assert text_of(render("```python\n\n\tx = 1\n\n```")) == "python\n\tx = 1\n\n\n"
 
 
 def test_a_foreign_image_is_a_link_that_names_its_host() -> None:
@@ -313,13 +355,13 @@ def cut(text: str, choices: random.Random) -> list[str]:
 
 def stream(pieces: list[str]) -> str:
     """The HTML that stands at the end, with a flush after every piece."""
-    markdown = MarkdownStream()
-    html = ""
+    markdown, places = MarkdownStream(), Places()
     for piece in pieces:
         markdown.add(piece)
-        html += markdown.flush()[0]
-    rest, replaces = markdown.finish()
-    return rest if replaces else html + rest
+        places.apply(markdown.flush())
+    places.apply(markdown.finish())
+    assert places["tail"] == ""
+    return places["done"]
 
 
 DOCUMENTS = {
@@ -344,6 +386,16 @@ DOCUMENTS = {
     "html stays text": "<div>\n\n*x*\n\n</div>\n\n<!-- a\n\nb -->",
     "trailing spaces": "a  \nb\\\nc   \n\nd",
     "surrogate halves": "a \ud83d\ude00 b\n\nc \ud83d d",
+    "formulas": "a $x$ b\n\n$$\n- y\n+ z\n$$\nafter \\(a\\)\n\n\\[\n# b\n\\]\n",
+    "formula that never ends": "text\n$$\na\n- b\n\n# c\n\n\\[ x\n- y\n",
+    "footnotes": "a[^1] b[^x] c[^y]\n\n[^1]: one\n[^x]: two\n\n    more\n\nend[^1]\n",
+    "footnotes in a list": "- a[^1]\n- b\n\n- c[^2]\n\n[^1]: one\n",
+    "list with everything": "1. a\n   ```py\n   x\n   ```\n2. b\n   - c\n   - d\n"
+    "3. | a |\n   |---|\n   | b |\n4. > q\nlazy\n",
+    "tables": "| a | b |\n|---|:-:|\n| 1 | 2 |\n| `x|y` | 3 |\ntext\n# h\n| a |\n|---|\n\nend\n",
+    "fences": "   ```a\n   x\n  y\n z\n    w\n   ```\n~~~~\n~~~\n~~~~ \n```\n\n",
+    "long list": "- a\n- b\n* c\n* d\n\n\n* e\n\n[x]: https://x.example\n- f\n- g [x]\n",
+    "separators": "a\x0b\x0cb\u2028c\x85d\n- a\x0c\n- b\u2028\n- c\n",
 }
 
 
@@ -352,7 +404,10 @@ def test_one_character_at_a_time_gives_what_the_whole_gives(document: str) -> No
     assert stream(list(document)) == render(document.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-_LINES = ["# h", "- a", "  - b", "1. x", "> q", "```", "    c", "| a |\n|---|", "", "---", "===", "text", "[a]: /x"]
+_LINES = [
+    "# h", "- a", "$$", "$x$", "\\[", "\\]", "[^1]: n", "a[^1]", "| b |", "2. y", "~~~", "   more", "  - b", "1. x",
+    "> q", "```", "    c", "| a |\n|---|", "", "---", "===", "text", "[a]: /x",
+]  # fmt: skip
 _BLOCKS = st.sampled_from([*DOCUMENTS.values(), *(f"{line}\n" for line in _LINES), "[a] *b*\n", "\t- t\n"])
 
 
@@ -372,19 +427,16 @@ def test_a_text_that_outgrows_the_limit_ends_as_the_whole_does() -> None:
 def test_a_finished_block_is_never_sent_again() -> None:
     markdown = MarkdownStream()
     markdown.add("first\n\nsecond\n\nthi")
-    finished, tail = markdown.flush()
-    assert (finished, tail) == ("<p>first</p>\n", "<p>second</p>\n<p>thi</p>\n")
+    assert markdown.flush() == [
+        Change("done", "beforeend", "<p>first</p>\n"),
+        Change("tail", "innerMorph", "<p>second</p>\n<p>thi</p>\n"),
+    ]
     markdown.add("rd\n")
-    assert markdown.flush() == ("<p>second</p>\n", "<p>third</p>\n")
-    assert markdown.finish() == ("<p>third</p>\n", False)
-
-
-def test_an_unfinished_code_block_is_not_coloured_yet() -> None:
-    markdown = MarkdownStream()
-    markdown.add("```python\ndef f():\n")
-    assert "<span" not in markdown.flush()[1]
-    markdown.add("    pass\n```\n\nnext\n")
-    assert "<span" in markdown.flush()[0]
+    assert markdown.flush() == [
+        Change("done", "beforeend", "<p>second</p>\n"),
+        Change("tail", "innerMorph", "<p>third</p>\n"),
+    ]
+    assert markdown.finish() == [Change("done", "beforeend", "<p>third</p>\n"), Change("tail", "innerHTML", "")]
 
 
 def test_only_complete_lines_finish_a_block() -> None:
@@ -392,3 +444,204 @@ def test_only_complete_lines_finish_a_block() -> None:
     assert split_blocks("a\n\nb\n", done=False) == ("a\n\n", "b\n")
     assert split_blocks("a\n\nb", done=True) == ("a\n\nb", "")
     assert split_blocks("", done=False) == ("", "")
+
+
+# What grows for long.
+
+LONG = {
+    "code": ("```python\n", "    value = compute(12) # a line\n", 5_000),
+    "table": ("| a | b |\n|---|---|\n", "| 1 | **two** |\n", 2_000),
+    "list": ("", "- an item\n", 1_000),
+    "loose list": ("", "1. an item\n\n", 1_000),
+    "paragraph": ("", "words of a paragraph, ", 1_000),
+}
+
+
+@pytest.mark.parametrize("kind", list(LONG))
+def test_what_a_flush_sends_does_not_depend_on_what_there_is(kind: str) -> None:
+    start, line, count = LONG[kind]
+    markdown, places = MarkdownStream(), Places()
+    markdown.add(start)
+    sent = []
+    for _ in range(count):
+        markdown.add(line)
+        changes = markdown.flush()
+        places.apply(changes)
+        sent.append(sum(len(change.html) for change in changes))
+    assert max(sent) < 1_000
+    assert max(sent[count // 2 :]) <= max(sent[: count // 2])
+    places.apply(markdown.finish())
+    assert places["done"] == render(start + line * count)
+
+
+@pytest.mark.parametrize("kind", list(LONG))
+def test_what_a_flush_parses_does_not_depend_on_what_there_is(kind: str, parsed: list[int]) -> None:
+    start, line, count = LONG[kind]
+    markdown = MarkdownStream()
+    markdown.add(start)
+    for _ in range(count):
+        markdown.add(line)
+        markdown.flush()
+    assert max(parsed, default=0) < 500
+    assert sum(parsed) < 12 * (len(start) + len(line) * count)
+
+
+@pytest.fixture
+def parsed() -> Iterator[list[int]]:
+    """How many characters each of markdown-it's runs was given."""
+    sizes: list[int] = []
+
+    def count(state: StateCore) -> None:
+        sizes.append(len(state.src))
+
+    parsers = (FINISHED, UNFINISHED, STRUCTURE)
+    for parser in parsers:
+        parser.core.ruler.before("normalize", "count", count)
+    yield sizes
+    for parser in parsers:
+        parser.core.ruler.disable("count")
+
+
+def test_a_list_in_one_read_is_as_good_as_line_by_line() -> None:
+    text = "- a\n- b\n\n- c\n" * 3 + "\nend"
+    markdown, places = MarkdownStream(), Places()
+    markdown.add(text)
+    places.apply(markdown.flush())
+    places.apply(markdown.finish())
+    assert places["done"] == render(text)
+
+
+def test_code_is_shown_as_it_comes_and_coloured_when_it_is_whole() -> None:
+    markdown, places = MarkdownStream(), Places()
+    markdown.add("```python\ndef f():\n    ret")
+    places.apply(markdown.flush())
+    assert text_of(places.shown) == "pythondef f():\n    ret"
+    assert 'class="k"' not in places.shown
+    markdown.add("urn 1\n``")
+    places.apply(markdown.flush())
+    assert text_of(places.shown) == "pythondef f():\n    return 1\n"
+    markdown.add("`\n")
+    places.apply(markdown.flush())
+    assert '<span class="k">return</span>' in places["done"]
+
+
+def test_long_code_is_folded() -> None:
+    assert "<details" not in render("```\n" + "x\n" * 24 + "```")
+    html = render("```\n" + "x\n" * 1_200 + "```")
+    assert '<details class="fold"><summary><span>Show all 1,200 lines</span>' in html
+
+
+# What is half written.
+
+HALVES = {
+    "strong": ("some **bold wor", "some bold wor"),
+    "strong begins": ("some **", "some"),
+    "strong ends": ("some **bold*", "some bold"),
+    "emphasis": ("an *empha", "an empha"),
+    "code": ("call `print(", "call print("),
+    "strike": ("~~gone", "gone"),
+    "link": ("see [the docs](https://exam", "see the docs"),
+    "link begins": ("see [the do", "see the do"),
+    "image": ("look ![a cat](https://exa", "look"),
+    "heading": ("text\n\n##", "text"),
+    "item": ("- a\n-", "a"),
+    "fence": ("text\n\n```py", "text"),
+    "fence begins": ("text\n\n``", "text"),
+    "rule": ("text\n\n---", "text"),
+    "table": ("| a | b |", "a b"),
+    "table rule": ("| a | b |\n|--", "a b"),
+    "formula": ("so $\\frac{a}", "so"),
+    "formula in brackets": ("so \\(a +", "so"),
+    "formula block": ("so\n\n$$\na + b", "so"),
+    "price": ("it costs $5 and", "it costs $5 and"),
+    "entity": ("a &am", "a"),
+    "footnote": ("a fact[^1", "a fact"),
+    "mark": ("a fact[1", "a fact"),
+    "product": ("2*3 is", "2*3 is"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), HALVES.values(), ids=list(HALVES))
+def test_what_is_half_written_shows_no_markers(text: str, shown: str) -> None:
+    markdown, places = MarkdownStream(), Places()
+    markdown.add(text)
+    places.apply(markdown.flush())
+    assert " ".join(text_of(places.shown).split()) == shown
+
+
+def test_letters_are_appended_and_nothing_is_made_anew() -> None:
+    markdown = MarkdownStream()
+    markdown.add("A **bold be")
+    markdown.flush()
+    for word in ("ginning", " of", " many", " words,"):
+        markdown.add(word)
+        markdown.flush()
+    markdown.add(" and more")
+    assert markdown.flush() == [Change("tail>:last-child>:last-child", "beforeend", " and more")]
+
+
+# Formulas and footnotes.
+
+
+@pytest.mark.parametrize("formula", ["$x^2$", r"\(x^2\)", "$$x^2$$", "\\[\nx^2\n\\]", "text\n$$\nx^2\n$$\nmore"])
+def test_formulas_are_shown_as_formulas(formula: str) -> None:
+    assert "<msup><mi>x</mi><mn>2</mn></msup>" in render(formula)
+    assert ('display="block"' in render(formula)) == ("$$" in formula or "[" in formula)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from $5 and $10 to $20",
+        "costs $5, or 10$ more",
+        "US$5 and A$10",
+        "$5-$10",
+        "$100k/$200k",
+        "set $HOME/$USER and $PATH",
+        "$ 5 $",
+        r"\$x\$",
+        "`$x$`",
+        "$$",
+        "one $ sign",
+    ],
+)
+def test_prices_and_variables_are_no_formulas(text: str) -> None:
+    assert "<math" not in render(text)
+
+
+@pytest.mark.parametrize("source", ["x" * 3_000, r"\sqrt{" * 300 + "x" + "}" * 300, r"\nosuchcommand{x}", r"\frac{a"])
+def test_what_is_no_formula_is_shown_as_it_was_written(source: str) -> None:
+    html = render(f"${source}$")
+    assert "<math" not in html
+    assert source in text_of(html)
+
+
+def test_footnotes_lead_there_and_back_and_stay_in_their_message() -> None:
+    html = render("A[^b] and[^1] again[^b].\n\n[^1]: One.\n[^b]: *Two*.", Surroundings("m-x", 3))
+    assert '<a href="#m-x-3-note-1" id="m-x-3-mark-1"' in html
+    assert html.count('id="m-x-3-mark-1"') == 1
+    assert '<ol class="footnotes" start="2"><li id="m-x-3-note-2"><p>One.</p>' in html
+    assert 'href="#m-x-3-mark-2" aria-label="Back to the text"' in html
+
+
+def test_what_no_note_is_written_for_is_no_footnote() -> None:
+    assert "<sup" not in render("a class [^a-z] of letters [^1]")
+
+
+def test_marks_lead_to_the_sources_that_they_mean() -> None:
+    html = render("Yes[1][3], `[1]` and [4] or [1](https://a.example).", Surroundings("m-x", 1, (1, 2, 1)))
+    assert html.count('href="#m-x-source-1"') == 2
+    assert "<code>[1]</code> and [4]" in html
+    assert 'href="https://a.example"' in html
+
+
+def test_marks_become_links_when_their_sources_come_late() -> None:
+    text = "Yes[1].\n\nNo[2]."
+    markdown, places = MarkdownStream(Surroundings("m-x", 1)), Places()
+    markdown.add(text)
+    places.apply(markdown.flush())
+    markdown.know((1, 2))
+    places.apply(markdown.finish())
+    assert places["done"] == render(text, Surroundings("m-x", 1, (1, 2)))
+    places.apply(markdown.cite((1, 1)))
+    assert places["done"] == render(text, Surroundings("m-x", 1, (1, 1)))

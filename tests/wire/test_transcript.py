@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.core.messages import UIMessage, parse_messages
 from app.core.ports import Branch
-from app.web.templates import create_templates
 from app.wire.transcript import (
     Place,
     describe_ending,
@@ -19,12 +17,10 @@ from app.wire.transcript import (
     mark_of,
     mark_of_messages,
     places_of,
-    render_transcript,
     timed_parts,
 )
+from tests.wire.fragment import show_stored
 
-ROOT = Path(__file__).parents[2]
-TEMPLATES = create_templates(ROOT / "templates", ROOT / "static")
 QUESTION = UIMessage.model_validate({"id": "q1", "role": "user", "parts": [{"type": "text", "text": "a <b>"}]})
 
 
@@ -52,7 +48,7 @@ def answer(text: str, metadata: Any = None) -> UIMessage:
 )
 def test_only_an_answer_that_was_cut_can_be_continued(metadata: dict[str, Any], offered: bool) -> None:
     for text in ("Once", " \n"):
-        html = render_transcript(TEMPLATES, [answer(text, metadata)], {})
+        html = show_stored([answer(text, metadata)], {})
         assert ('name="continue" value="a1"' in html) == (offered and text == "Once")
 
 
@@ -67,9 +63,9 @@ def test_a_message_with_other_versions_says_which_it_is_and_leads_to_its_neighbo
             [branch("6", "a1"), branch("7", "a2", active=True), branch("9", "a3")],
         ]
     )
-    assert places == {"q1": Place(0, 2, 2, "1", None), "a2": Place(1, 2, 3, "6", "9")}
+    assert places == {"q1": Place("1", 2, 2, "1", None), "a2": Place("6", 2, 3, "6", "9")}
     shown = answer("Hi").model_copy(update={"id": "a2"})
-    html = render_transcript(TEMPLATES, [QUESTION, shown], places)
+    html = show_stored([QUESTION, shown], places)
     assert [words(group) for group in re.findall(r'role="group".*?</div>', html, re.DOTALL)] == [
         'role="group" aria-label="Versions of the question"> Version 2/2',
         'role="group" aria-label="Versions of the answer"> Version 2/3',
@@ -109,7 +105,7 @@ def test_a_stored_answer_is_shown_whole() -> None:
             }
         ]
     )
-    html = render_transcript(TEMPLATES, [stored], {})
+    html = show_stored([stored], {})
     assert "<strong>yes</strong>" in html
     assert 'src="data:image/png;base64,AAAA"' in html
     assert "evil.example" not in html
@@ -119,7 +115,7 @@ def test_a_stored_answer_is_shown_whole() -> None:
 
 
 def test_a_question_that_nobody_answered_can_be_asked_again() -> None:
-    html = render_transcript(TEMPLATES, [QUESTION], {})
+    html = show_stored([QUESTION], {})
     assert 'name="regenerate" value=""' in html
 
 
@@ -172,7 +168,7 @@ def weighing(metadata: Any) -> UIMessage:
 
 
 def test_a_reload_knows_how_long_thoughts_and_tools_took() -> None:
-    html = render_transcript(TEMPLATES, [weighing({"thinkingMs": {"1": 3200}, "toolMs": {"call_1": 1500}})], {})
+    html = show_stored([weighing({"thinkingMs": {"1": 3200}, "toolMs": {"call_1": 1500}})], {})
     assert [duration for _, duration in timed_parts(weighing({"thinkingMs": {"1": 3200}}))] == ["", "", "", "3.2 s"]
     assert "Thought for 3.2 s" in html
     assert "Done · 1.5 s" in html

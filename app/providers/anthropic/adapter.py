@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
-import httpx2
 
 from app.core.errors import ProviderError
 from app.core.model import ModelRequest, Timeouts
@@ -18,7 +17,8 @@ from app.providers.anthropic.settings import settings_of
 from app.providers.endpoint import NO_KEY, Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
-from app.providers.http import limits, new_client, translate
+from app.providers.http import incoming, limits, new_client, translate
+from app.providers.reader import Incoming
 from app.providers.system_prompt import system_prompt
 from app.providers.unmapped import Unmapped
 
@@ -41,10 +41,10 @@ class AnthropicAdapter:
         return prepared_message(request, self._unmapped, betas=self._betas)
 
     @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
         create = self._client.messages.with_streaming_response.create
         async with create(**body, stream=True, timeout=limits(timeouts)) as response:
-            yield response.http_response
+            yield incoming(response.http_response)
 
     def answer(self, request: ModelRequest) -> AnthropicAnswer:
         return AnthropicAnswer(request, self._unmapped)

@@ -22,7 +22,8 @@ from app.providers.failures import Failures
 from app.providers.google.answer import GoogleAnswer
 from app.providers.google.contents import to_contents
 from app.providers.google.settings import generation_config, is_old_model
-from app.providers.http import limits, new_client, translate
+from app.providers.http import incoming, limits, new_client, translate
+from app.providers.reader import Incoming
 from app.providers.retry import retry_after
 from app.providers.system_prompt import system_prompt
 from app.providers.unmapped import Unmapped
@@ -59,7 +60,7 @@ class GoogleAdapter:
         return prepared_generation(request, self._unmapped)
 
     @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
         url = f"{self._base_url}/{model_path(body['model'])}:streamGenerateContent?alt=sse"
         content = {name: value for name, value in body.items() if name != "model"}
         stream = self._client.stream("POST", url, headers=self._headers, json=content, timeout=limits(timeouts))
@@ -67,7 +68,7 @@ class GoogleAdapter:
             if not response.is_success:
                 await response.aread()
                 raise GoogleStatusError(response)
-            yield response
+            yield incoming(response)
 
     def answer(self, request: ModelRequest) -> GoogleAnswer:
         return GoogleAnswer(self._unmapped)

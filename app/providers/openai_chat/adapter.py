@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
-
 from app.core.errors import ProviderError
 from app.core.events import CallWarning
 from app.core.model import ModelRequest, Timeouts
@@ -19,11 +17,12 @@ from app.providers.dialects import Effort
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
-from app.providers.http import limits, translate
+from app.providers.http import incoming, limits, translate
 from app.providers.openai_chat.answer import OpenAIChatAnswer
 from app.providers.openai_chat.messages import chat_messages
 from app.providers.openai_client import new_openai_client
 from app.providers.openai_models import abilities
+from app.providers.reader import Incoming
 from app.providers.thinking import nearest_effort
 from app.providers.unmapped import Unmapped
 
@@ -39,14 +38,14 @@ class OpenAIChatAdapter:
         return prepared_completion(request, self._provider, self._service)
 
     @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
         create = self._client.chat.completions.with_streaming_response.create
         # The SDK has no names for what other services take, and looks at each message for seconds where there are many.
         rest = {name: value for name, value in body.items() if name != "model"}
         async with create(
             model=body["model"], messages=[], stream=True, extra_body=rest, timeout=limits(timeouts)
         ) as response:
-            yield response.http_response
+            yield incoming(response.http_response)
 
     def answer(self, request: ModelRequest) -> OpenAIChatAnswer:
         return OpenAIChatAnswer(self._provider, self._service.dialect, self._unmapped)

@@ -11,8 +11,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
-
 from app.core.errors import ProviderError
 from app.core.events import CallWarning
 from app.core.model import ModelRequest, Timeouts
@@ -21,11 +19,12 @@ from app.providers.catalog import Service
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
-from app.providers.http import limits, translate
+from app.providers.http import incoming, limits, translate
 from app.providers.openai_client import new_openai_client
 from app.providers.openai_models import Abilities, abilities
 from app.providers.openai_responses.answer import OpenAIResponsesAnswer
 from app.providers.openai_responses.input import input_items
+from app.providers.reader import Incoming
 from app.providers.thinking import nearest_effort
 from app.providers.unmapped import Unmapped
 
@@ -44,12 +43,12 @@ class OpenAIResponsesAdapter:
         return prepared_response(request, self._provider, self._service, self._unmapped)
 
     @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[httpx2.Response, None]:
+    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
         create = self._client.responses.with_streaming_response.create
         # The SDK would look at each item for seconds where there are many.
         asked: dict[str, Any] = {**body, "input": [], "extra_body": {"input": body["input"]}}
         async with create(**asked, stream=True, timeout=limits(timeouts)) as response:
-            yield response.http_response
+            yield incoming(response.http_response)
 
     def answer(self, request: ModelRequest) -> OpenAIResponsesAnswer:
         functions = frozenset(tool.name for tool in request.tools)

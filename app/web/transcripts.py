@@ -1,0 +1,95 @@
+"""What of a conversation a page shows at once: its last messages, and those above them when somebody asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from app.core.errors import NotFound
+from app.core.messages import ReasoningPart, TextPart, ToolPart, UIMessage
+from app.web.deps import Deps
+from app.wire.transcript import Ending, Place, describe_ending, places_of
+
+SHOWN = 40
+"""Messages at once."""
+_WEIGHT = 60_000
+"""How many characters they may have together, unless it is one turn that has more."""
+_WEIGHT_OF_A_MESSAGE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Messages that follow one another."""
+
+    messages: Sequence[UIMessage] = ()
+    places: Mapping[str, Place] | None = None
+    title: str = ""
+    earlier: str | None = None
+    """The address of those above; None where there are none."""
+    is_end: bool = True
+    """Nothing follows them."""
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """For `transcript.html`, where nothing runs."""
+        return {
+            "messages": self.messages,
+            "places": self.places or {},
+            "earlier": self.earlier,
+            "is_end": self.is_end,
+            **_NOTHING_RUNS,
+        }
+
+    def told_before(self, message_id: str) -> Sequence[str]:
+        """The notes of the answer before this one."""
+        told = Ending()
+        for message in self.messages:
+            if message.id == message_id:
+                break
+            told = describe_ending(message.metadata) if message.role == "assistant" else told
+        return told.notes
+
+
+_NOTHING_RUNS: Mapping[str, object] = {"answer_id": None, "base": None, "growing": None}
+
+
+async def load_transcript(
+    deps: Deps, block_id: str, *, before: str | None = None, without: str | None = None, limit: int = SHOWN
+) -> Transcript | None:
+    """The last messages, or those above `before`; not the one with the id `without`, which is being written.
+
+    Raises:
+        InvalidRequest: a `before` that is none of this conversation.
+    """
+    conversation = await deps.store.load(block_id, limit=limit, before=before)
+    if conversation is None:
+        return None
+    fitting = _fitting(conversation.messages)
+    if fitting < len(conversation.messages):
+        limit = fitting
+        conversation = await deps.store.load(block_id, limit=limit, before=before)
+        assert conversation is not None
+    try:
+        branches = await deps.store.branches(block_id, limit=limit, before=before)
+    except NotFound:  # deleted meanwhile
+        branches = ()
+    earlier = f"/c/{block_id}?before={quote(conversation.earlier)}" if conversation.earlier is not None else None
+    messages = [message for message in conversation.messages if message.id != without]
+    return Transcript(messages, places_of(branches), conversation.title, earlier, is_end=before is None)
+
+
+def _fitting(messages: Sequence[UIMessage]) -> int:
+    """How many of the last messages are light enough together: two at least."""
+    weight = 0
+    for count, message in enumerate(reversed(messages)):
+        weight += _WEIGHT_OF_A_MESSAGE + sum(_weight(part) for part in message.parts)
+        if weight > _WEIGHT and count > 1:
+            return count
+    return len(messages)
+
+
+def _weight(part: object) -> int:
+    if isinstance(part, TextPart | ReasoningPart):
+        return len(part.text)
+    return 2_000 if isinstance(part, ToolPart) else 0

@@ -1,0 +1,64 @@
+"""What Palaver wants to cost at most. Ratios are of one run, so that they mean the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Figures = dict[str, Any]
+"""What a run found, by measurement: a value that JSON can hold."""
+MOST_STREAMS = "1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    figure: str
+    limit: float
+    unit: str
+    measured: Callable[[Figures], float]
+    """Raises KeyError or TypeError where something that it needs has not been measured."""
+    why: str = ""
+    """The reason, where it is known to be missed."""
+
+    def value(self, figures: Figures) -> float | None:
+        try:
+            return self.measured(figures)
+        except (KeyError, TypeError):
+            return None
+
+
+def _ratio(kind: str, way: str, floor: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[kind][way] / figures[kind][floor]
+
+
+def _level(figure: str) -> Callable[[Figures], float]:
+    return lambda figures: figures["streams"]["palaver"][MOST_STREAMS][figure]
+
+
+def _second_reader(figures: Figures) -> float:
+    paced = figures["paced"]
+    return 100 * (paced["palaver-twice"] / paced["palaver"] - 1)
+
+
+TARGETS = (
+    Target("CPU per delta, paced", 2.3, "times the byte proxy", _ratio("paced", "palaver", "proxy")),
+    Target(
+        "CPU per delta, paced, from Anthropic's wire",
+        2.7,
+        "times the byte proxy",
+        _ratio("paced", "palaver-anthropic", "proxy"),
+    ),
+    Target("CPU per delta, paced, beside the AI SDK on Node", 1 / 6, "of Node's", _ratio("paced", "palaver", "node")),
+    Target("CPU per delta, burst", 4, "times the bare transform", _ratio("burst", "palaver", "transform")),
+    Target("CPU of a whole request", 1.5, "ms", lambda figures: figures["request"]["palaver"] / 1000),
+    Target("added before the first delta, p50", 2, "ms", lambda figures: figures["first-delta"]["palaver"]["p50"]),
+    Target("added before the first delta, p99", 5, "ms", lambda figures: figures["first-delta"]["palaver"]["p99"]),
+    Target("latency of a delta, 1,000 streams on one core, p99", 50, "ms", _level("p99")),
+    Target("of those 1,000 streams, fallen behind", 0, "", _level("behind")),
+    Target("memory per open stream, at 1,000", 60, "KB", _level("kilobytes")),
+    Target("from the start to the first answer", 0.6, "s", lambda figures: figures["start"]["seconds"]),
+    Target("memory at rest", 60, "MB", lambda figures: figures["start"]["megabytes"]),
+    Target("a second reader of the same answer", 30, "% of the first", _second_reader),
+    Target("the page's HTML, CPU per delta", 4, "times the JSON stream", _ratio("paced", "palaver-page", "palaver")),
+)
