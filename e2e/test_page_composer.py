@@ -177,7 +177,7 @@ def test_a_file_that_did_not_get_through_is_tried_again(chat: Chat, context: Bro
     attach(chat, file("a.txt", "text/plain", b"fine"))
     expect(attached(chat)).to_contain_text("The server does not answer.")
     context.unroute("**/api/ai/files*")
-    chat.page.get_by_role("button", name="Try again").click()
+    chat.page.get_by_role("button", name="Attach again").click()
     expect(attached(chat)).to_contain_text("1 KB")
     chat.complaints.clear()  # of the request that was cut
 

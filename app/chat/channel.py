@@ -70,12 +70,16 @@ class Channel:
             receiver.wake()
 
     def _take(self) -> None:
-        if not self.ended and (events := self._tail.take()):
-            self._encode(events)
-        if self._tail.ended and not self.ended:
-            self.ended = True
-            if self.refusal is None:
-                self.chunks.append(self._encoder.end())
+        if self.ended:
+            return
+        try:
+            if events := self._tail.take():
+                self._encode(events)
+            if self._tail.ended and self.refusal is None:
+                self._add(self._encoder.end())
+        except Exception as error:  # noqa: BLE001 - it is the readers' business, not that of the run that brings the events
+            self.failure = error
+        self.ended = self._tail.ended or self.failure is not None
 
     def _encode(self, events: Sequence[StreamEvent]) -> None:
         if not self.begun:
@@ -86,14 +90,11 @@ class Channel:
             self.plain = not any(isinstance(event, Status) for event in events)
             if self._opening is not None:
                 events = self._opening(events)
-        try:
-            data = self._encoder.encode(events)
-        except Exception as error:  # noqa: BLE001 - it is the readers' business, not that of the run that brings the events
-            self.failure = error
-            self.ended = True
-        else:
-            if data:
-                self.chunks.append(data)
+        self._add(self._encoder.encode(events))
+
+    def _add(self, data: bytes) -> None:
+        if data:
+            self.chunks.append(data)
 
 
 class Receiver:
@@ -135,6 +136,8 @@ class Receiver:
         """More has come: hand it over, or see to it that somebody does."""
         if self._write is not None and not self.channel.ended:
             position = self._position
+            if position == len(self.channel.chunks):
+                return  # what came makes no bytes in this format
             if not self._write(self._next()):
                 self._position = position
             elif self._position == len(self.channel.chunks):

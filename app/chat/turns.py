@@ -6,7 +6,8 @@ Nothing is stored and nobody is asked until everything about the request is know
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
@@ -24,7 +25,7 @@ from app.chat.run import MAX_STEPS, Turn
 from app.chat.tools import Toolset, choose_tools, claimed
 from app.chat.usage import UsageBook
 from app.core.convert import Prompt, system_texts, to_prompt
-from app.core.errors import ApprovalRefused, InvalidRequest, NotConfigured, UnsupportedContent
+from app.core.errors import ApprovalRefused, InvalidRequest, NotConfigured, RunInProgress, UnsupportedContent
 from app.core.files import File
 from app.core.messages import UIMessage
 from app.core.model import GO_ON, Configuration, ModelMessage, ModelRequest, Text, TurnRequest
@@ -136,6 +137,18 @@ class Turns:
             await self._calls.change(new_block_id, change.record, when=change.when)
         await self._close(new_block_id, changes)
         return copy
+
+    @asynccontextmanager
+    async def quiet(self, block_id: str) -> AsyncGenerator[None, None]:
+        """Inside, no turn of the block runs or begins.
+
+        Raises:
+            RunInProgress: one runs.
+        """
+        async with self._lock(block_id):
+            if self._runs.running(block_id) is not None:
+                raise RunInProgress("An answer is still being written here. Stop it or wait for its end.")
+            yield
 
     def _lock(self, block_id: str) -> asyncio.Lock:
         return self._locks.setdefault(block_id, asyncio.Lock())

@@ -52,7 +52,9 @@ page AS MATERIALIZED (
   WHERE head IS NOT NULL
     AND (:archived IS NULL OR archived = :archived)
     AND (pinned, updated_at, block_id) < (:pinned, :updated_at, :block_id)
-    AND +block_id IN blocks -- the plus: go through the list in its order, which ends early
+    -- A word that is said everywhere is soon found in the list's order; for another the list is gone through faster
+    -- where it is known which conversations have it at all. The plus: in its order, which ends early.
+    AND ((SELECT count(*) FROM hits) > 4000 OR +block_id IN blocks)
     AND found IS NOT NULL
   ORDER BY pinned DESC, updated_at DESC, block_id DESC
   LIMIT :limit

@@ -38,6 +38,7 @@ from app.storage.rows import (
 )
 from app.storage.tools import copy_calls
 from app.storage.trash import clear_place, empty_trash, put_in_trash, take_from_trash
+from app.storage.words import forget_words
 
 
 class SqliteStore:
@@ -154,7 +155,7 @@ class SqliteStore:
         def delete(connection: Connection) -> bool:
             block = read_block(connection, block_id)
             connection.execute("DELETE FROM conversations WHERE block_id = :block_id", {"block_id": block_id})
-            _forget_words(connection)
+            forget_words(connection)
             return block is not None and block.head is not None
 
         existed = await self._database.write(delete)
@@ -177,7 +178,7 @@ class SqliteStore:
         def empty(connection: Connection) -> frozenset[str] | None:
             named = empty_trash(connection, before)
             if named is not None:
-                _forget_words(connection)
+                forget_words(connection)
             return named
 
         named = await self._database.write(empty)
@@ -276,13 +277,11 @@ def _written(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _forget_words(connection: Connection) -> None:
-    """The search only notes that the words of what was deleted are gone; this writes its index anew without them."""
-    connection.execute("INSERT INTO search (search) VALUES ('optimize')")
-
-
 def _model_settings(block: Block) -> Mapping[str, Any]:
-    return {key: value for key, value in block.metadata.items() if key.startswith("ai:")}
+    """What a copy is answered with. That a tool need not ask was said of the original alone."""
+    settings = {key: value for key, value in block.metadata.items() if key.startswith("ai:")}
+    policies = {name: policy for name, policy in settings.pop("ai:toolpolicy", {}).items() if policy != "auto"}
+    return {**settings, "ai:toolpolicy": policies} if policies else settings
 
 
 def _loaded(connection: Connection, block_id: str) -> Conversation:

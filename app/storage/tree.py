@@ -1,7 +1,7 @@
 """Where messages go in the tree of a conversation: the rules, without a database.
 
-A message has a parent; the *active branch* leads from the root to the head and is what a client loads. Rows are added
-and hung elsewhere, never removed and never rewritten. A *version* of a message is a row with its id: a client that
+A message has a parent; the *active branch* leads from the root to the head and is what a client loads. Saves add rows
+and hang them elsewhere; only who deletes a message removes any (`remove`). A *version* of a message is a row with its id: a client that
 edits a message sends the same id with another body, which becomes a new row. An answer that this server wrote has one
 body, ours: a client's copy of it differs in details and changes nothing.
 
@@ -137,14 +137,47 @@ class Tree:
         if row not in self._nodes:
             return False
         if row not in self._follower:
-            followers: dict[int | None, list[int]] = {}
-            for node in self._nodes.values():
-                followers.setdefault(node.parent, []).append(node.row)
-            below = [row]
-            for each in below:
-                below += followers.get(each, [])
-            self.head = max(each for each in below if each not in followers)
+            self.head = self._newest_leaf(row)
         return True
+
+    def active_row(self, message_id: str) -> int | None:
+        """Of the message with this id on the active branch, unless it is still being written."""
+        versions = self._versions.get(message_id, [])
+        return next((node.row for node in versions if node.row in self._follower and not node.running), None)
+
+    def parent_of(self, row: int) -> int | None:
+        return self._nodes[row].parent
+
+    def below(self, row: int) -> list[int]:
+        """The row and all below it, whatever their branch."""
+        followers = self._followers()
+        rows = [row]
+        for each in rows:
+            rows += followers.get(each, [])
+        return rows
+
+    def remove(self, row: int) -> list[int]:
+        """Take a row of the active branch out, with all below it; these. The head goes to the version before it, else
+        to the one behind it, and there to the newest leaf; without another version it is the row above.
+        """
+        rows = self.below(row)
+        parent = self._nodes[row].parent
+        for each in rows:
+            del self._nodes[each]
+        beside = sorted(node.row for node in self._nodes.values() if node.parent == parent)
+        nearest = max((each for each in beside if each < row), default=beside[0] if beside else None)
+        self.head = parent if nearest is None else self._newest_leaf(nearest)
+        return rows
+
+    def _followers(self) -> dict[int | None, list[int]]:
+        followers: dict[int | None, list[int]] = {}
+        for node in self._nodes.values():
+            followers.setdefault(node.parent, []).append(node.row)
+        return followers
+
+    def _newest_leaf(self, row: int) -> int:
+        followers = self._followers()
+        return max(each for each in self.below(row) if each not in followers)
 
     def _beginning(self, drafts: Sequence[Draft]) -> int | None:
         """The row below which a list begins: where its first message stands, unless what stands above comes later."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from sqlite3 import Connection
 
 _BREAK = "\u200b"  # zero-width space: between two words for the tokenizer, nothing to the eye
 
@@ -38,3 +39,8 @@ def marked_pieces(snippet: str, mark: str) -> Iterator[tuple[str, bool]]:
     for index, piece in enumerate(snippet.replace(_BREAK, "").split(mark)):
         if piece:
             yield piece, index % 2 == 1
+
+
+def forget_words(connection: Connection) -> None:
+    """The search only notes that the words of what was deleted are gone; this writes its index anew without them."""
+    connection.execute("INSERT INTO search (search) VALUES ('optimize')")

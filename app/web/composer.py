@@ -21,9 +21,7 @@ def composer_values(deps: Deps, refused: TurnForm | None, edited: UIMessage | No
         text, files = refused.fields.get("text", ""), refused.files
     elif edited is not None:
         text = edited.text
-        files = tuple(
-            part for part in edited.parts if isinstance(part, FilePart) and file_id_in(part.url) is not None
-        )
+        files = tuple(part for part in edited.parts if isinstance(part, FilePart) and file_id_in(part.url) is not None)
 
     def takes(preset: Preset) -> str:
         """The types that may be attached for it, beside text."""

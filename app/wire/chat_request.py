@@ -177,20 +177,20 @@ def _file(url_or_data: str, part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _validated(values: list[dict[str, Any]], where: str) -> tuple[UIMessage, ...]:
-    return tuple(_message(value, f"{where}[{i}]" if where == "messages" else where) for i, value in enumerate(values))
-
-
-def _message(value: dict[str, Any], path: str) -> UIMessage:
     """One by one, because pydantic lets no other thread do anything while it works."""
+    messages: list[UIMessage] = []
     try:
-        return UIMessage.model_validate(value)
+        for value in values:
+            messages.append(UIMessage.model_validate(value))  # noqa: PERF401 - how many there are says which is wrong
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        path = f"messages[{len(messages)}]" if where == "messages" else where
         rest = first["loc"]
         # pydantic names the union's tag between a part's index and its field; people do not know it
         fields = [step for i, step in enumerate(rest) if not (i == 2 and rest[0] == "parts")]
         path += "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fields)
         raise InvalidRequest(f"{path}: {_SENTENCES.get(first['type'], first['msg'])}.", param=path) from None
+    return tuple(messages)
 
 
 _SENTENCES = {

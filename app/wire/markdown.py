@@ -124,6 +124,7 @@ def create_parser() -> MarkdownIt:
     parser.core.ruler.push("plain blocks", _plain_blocks)
     parser.add_render_rule("image", _image)
     parser.add_render_rule("fence", render_code)
+    parser.add_render_rule("code_block", render_code)
     return parser
 
 

@@ -90,7 +90,7 @@ async def test_a_checkpoint_writes_one_row_and_does_not_look_at_the_others(long:
     assert not any(statement.endswith("ORDER BY row") for statement in counts.statements)
     async with counted(long) as counts:
         await long.put_answer("b", "new", assistant("answer", "It is going on"), "streaming")
-    assert (counts.rows, counts.of("UPDATE messages"), counts.of("INSERT")) == (1, 1, 0)
+    assert counts.rows == 1
     assert not any(statement.endswith("ORDER BY row") for statement in counts.statements)
 
 

@@ -432,9 +432,9 @@ def test_what_was_typed_is_still_there_when_it_was_not_taken(client: TestClient)
 
 def test_a_chosen_preset_stays_with_the_conversation(client: TestClient) -> None:
     page = say(client, "say hi", preset="other")
-    assert '<option value="other" selected>The other' in page
+    assert re.search(r'<option value="other" selected[^>]*>The other', page)
     assert client.get("/api/ai/blocks/chat-1").json()["metadata"]["ai:preset"] == "other"
-    assert '<option value="other" selected>' in say(client, "say more")
+    assert '<option value="other" selected' in say(client, "say more")
 
 
 def test_a_preset_that_is_not_chosen_leaves_no_trace(client: TestClient) -> None:
@@ -443,7 +443,7 @@ def test_a_preset_that_is_not_chosen_leaves_no_trace(client: TestClient) -> None
 
 
 def test_a_new_chat_can_begin_with_another_preset(client: TestClient) -> None:
-    assert '<option value="other" selected>' in client.get("/?preset=other").text
+    assert '<option value="other" selected' in client.get("/?preset=other").text
 
 
 def test_a_preset_that_is_gone_is_named_and_not_answered(client: TestClient) -> None:

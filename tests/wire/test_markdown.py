@@ -39,7 +39,9 @@ ALLOWED: dict[str, set[str]] = {
     "input": {"type", "disabled", "checked", "aria-label"},
     "pre": {"tabindex"},
     **dict.fromkeys(_MATH.split(), _MATH_ATTRIBUTES),
-    **dict.fromkeys(("ul", "blockquote", "table"), {"dir"}),
+    "ul": {"dir"},
+    "blockquote": {"dir"},
+    "table": {"dir"},
 }
 OWN = r"m-a1-(1-(note|mark)|source)-\d+"
 CLASSES = r"language-[\w+#.-]{1,30}|[a-z]{1,3}\d?|code|code-bar|code growing|fold|footnotes"
