@@ -4,7 +4,7 @@ ARGS =
 VENV = .venv/bin
 REACT = e2e/react
 
-.PHONY: help run mcp test check fix bench lock
+.PHONY: help run mcp test check fix bench lock screenshots
 .DELETE_ON_ERROR:
 
 help: ## Show this
@@ -33,6 +33,9 @@ check: .venv/installed-dev ## Check style, types, imports and sizes
 fix: .venv/installed-dev ## Mend the style where a program can
 	$(VENV)/python -m ruff check --fix
 	$(VENV)/python -m ruff format
+
+screenshots: .venv/installed-dev ## Make the pictures in docs/screenshots anew
+	@$(VENV)/python -m scripts.screenshots
 
 lock: .venv/installed-dev ## Pin the newest allowed packages in requirements*.lock
 	@sh scripts/lock.sh

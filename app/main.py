@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
+from app.chat.messages import Messages
 from app.chat.prompts import Prompts
 from app.chat.run import Clock
 from app.chat.shares import Shares
@@ -30,10 +31,12 @@ from app.providers.registry import Registry
 from app.settings.errors import ConfigurationError
 from app.settings.server import ServerSettings
 from app.settings.watch import ConfigurationFile, load_configuration
+from app.storage.feedback import SqliteFeedbackStore
 from app.storage.files import FileFolder
 from app.storage.lock import locked
 from app.storage.prompt_templates import SqliteTemplateStore
 from app.storage.shares import SqliteShareStore
+from app.storage.single_messages import SqliteSingleMessages
 from app.storage.size import folder_size
 from app.storage.sqlite import SqliteStore, open_store
 from app.storage.tools import SqliteToolLedger
@@ -107,13 +110,14 @@ async def open_deps(
         )
         trash = Trash(store, attachments, turns, runs)
         if not worker:  # of several, one is enough
-            stack.callback(tasks.create_task(attachments.keep_clean(), name="remove left files").cancel)
-            stack.callback(tasks.create_task(trash.keep_empty(), name="empty the trash").cancel)
+            _keep_tidy(stack, tasks, attachments, trash)
         yield Deps(
             turns=turns,
             runs=runs,
             trash=trash,
             store=store,
+            messages=Messages(SqliteSingleMessages(store.database), attachments, turns, runs),
+            feedback=SqliteFeedbackStore(store.database, clock.now),
             prompts=prompts,
             shares=Shares(SqliteShareStore(store.database), store, clock.now),
             files=files,
@@ -129,6 +133,11 @@ async def open_deps(
             templates=create_templates(_folder("templates"), _folder("static")),
             new_id=new_id,
         )
+
+
+def _keep_tidy(stack: AsyncExitStack, tasks: asyncio.TaskGroup, attachments: Attachments, trash: Trash) -> None:
+    stack.callback(tasks.create_task(attachments.keep_clean(), name="remove left files").cancel)
+    stack.callback(tasks.create_task(trash.keep_empty(), name="empty the trash").cancel)
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,9 +324,10 @@ def test_nothing_that_stands_in_a_call_runs(chat: Chat, upstream: Upstream) -> N
     chat.ask("Sell it")
     expect(card(chat)).to_contain_text(json.dumps(hostile))
     button(chat, "Approve").click()
+    expect(chat.answers).to_contain_text("Sold.")
+    chat.wait()
     card(chat).locator("summary").click()
     expect(card(chat).get_by_role("group", name="Result")).to_have_text(f"sold {hostile}")
-    chat.wait()
     chat.page.reload()
     expect(chat.answers).to_contain_text("Sold.")
     assert chat.js("window.owned") is None

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.core.events import Usage
-from app.core.ports import UsageEntry
+from app.core.usage import UsageEntry
 from app.storage.sqlite import open_store
 from app.storage.usage import SqliteUsageLedger
 from tests.server_process import ServerProcess, server_process

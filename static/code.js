@@ -19,14 +19,6 @@ const copy = async (button, value) => {
 addEventListener("click", ({ target }) => {
   const wrap = target.closest("[data-wrap]");
   if (wrap) wrap.ariaPressed = wrap.closest(".code").classList.toggle("wrapped");
-  const button = target.closest("[data-copy]");
-  if (!button) return;
-  if (button.dataset.copy === "code") copy(button, button.closest(".code").querySelector("code").textContent);
-  else {
-    const message = button.closest(".message");
-    message.classList.add("copying"); // what belongs to the page is not copied
-    const text = [...message.querySelectorAll(".parts > .prose")].map((part) => part.innerText.trim()).join("\n\n");
-    message.classList.remove("copying");
-    copy(button, text);
-  }
+  const button = target.closest("[data-copy=code]");
+  if (button) copy(button, button.closest(".code").querySelector("code").textContent);
 });

@@ -29,7 +29,7 @@ addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || isInputMethod(event) || isElsewhere) return;
   composer.querySelector(".stop")?.click();
 });
-const focus = () => { if (document.activeElement === document.body && isFine) text.focus(); };
+const focus = () => { if (document.activeElement === document.body && isFine) text.focus({ preventScroll: true }); };
 focus();
 // The button that had the focus is gone. After one request for approval comes the next, if there is one.
 let answered = false;
@@ -53,6 +53,12 @@ composer.addEventListener("composer:fill", ({ detail }) => {
   text.value = detail.text;
   text.dispatchEvent(new Event("input", { bubbles: true }));
 });
+
+// Of the messages nothing can be changed while an answer is written.
+const action = document.querySelector("#composer-action");
+new MutationObserver(() => {
+  document.querySelector("#transcript").toggleAttribute("data-running", action.querySelector(".stop") !== null);
+}).observe(action, { childList: true });
 
 // What was sent goes when the server has taken it, not before.
 let sent = null;
@@ -81,13 +87,17 @@ const attached = (message) => [...message.querySelectorAll(".files > img[src^='/
   const address = isImage ? element.getAttribute("src") : element.getAttribute("href").split("?")[0];
   return { url: `${address}?name=${encodeURIComponent(name)}`, name, type: isImage ? "image/png" : "" };
 });
+const mark = (link, isEdited) => {
+  link.ariaCurrent = isEdited ? "true" : null;
+  link.closest(".message").toggleAttribute("data-editing", isEdited);
+};
 const edit = (link) => {
   const field = document.querySelector("#message-id");
   const message = link.closest(".message");
-  editing?.link.removeAttribute("aria-current");
+  if (editing) mark(editing.link, false);
   editing = { draft: { text: text.value, files: files() }, name: field.name, value: field.value, ...editing, link };
   Object.assign(field, { name: "edit", value: link.dataset.edit });
-  link.setAttribute("aria-current", "true");
+  mark(link, true);
   document.querySelector("#notice").replaceChildren(document.querySelector("#editing").content.cloneNode(true));
   fill({ text: message.querySelector(".bubble").textContent, files: attached(message) });
   text.focus();
@@ -97,7 +107,7 @@ const cancel = () => {
   editing = null;
   fill(draft);
   Object.assign(document.querySelector("#message-id"), { name, value });
-  link.removeAttribute("aria-current");
+  mark(link, false);
   document.querySelector("#notice").replaceChildren();
   text.focus();
 };

@@ -1,4 +1,4 @@
-// Dialogs of the page: deleting for good asks first, and `data-opens` opens the dialog it names.
+// Dialogs of the page: deleting for good asks first, `data-opens` opens the dialog it names, `data-close` closes its own.
 
 const dialog = document.querySelector("#confirm");
 addEventListener("htmx:confirm", (event) => {
@@ -9,7 +9,13 @@ addEventListener("htmx:confirm", (event) => {
   dialog.onclose = () => (dialog.returnValue === "yes" ? issueRequest() : dropRequest());
   dialog.showModal();
 });
-addEventListener("click", ({ target }) => {
+addEventListener("click", (event) => {
+  const { target } = event;
+  if (target.closest("dialog [data-close]")) {
+    event.preventDefault();
+    target.closest("dialog").close();
+    return;
+  }
   const opened = document.getElementById(target.closest("[data-opens]")?.dataset.opens);
   if (!opened || opened.open) return;
   for (const popover of document.querySelectorAll(":popover-open")) popover.hidePopover();

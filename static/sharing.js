@@ -1,7 +1,5 @@
-// The links of the conversation open beside it: the form of their own page, in a dialog. Links are copied whole.
+// The links of a conversation are shown and copied whole, with this server's address.
 
-const link = document.querySelector("#to-sharing");
-const dialog = document.querySelector("#sharing-dialog");
 const complete = (root) => {
   for (const field of root.querySelectorAll("[data-path]")) {
     if (field.value.startsWith("/")) field.value = location.origin + field.dataset.path;
@@ -9,17 +7,6 @@ const complete = (root) => {
 };
 complete(document);
 addEventListener("htmx:after:settle", () => complete(document));
-link?.addEventListener("click", async (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const place = dialog.querySelector("div");
-  await htmx.ajax("GET", link.href, { target: place, select: "#sharing", swap: "innerHTML" });
-  if (place.firstElementChild) dialog.showModal();
-  else location.assign(link.href);
-});
-dialog?.addEventListener("click", ({ target }) => {
-  if (target.closest("[data-close]")) dialog.close();
-});
 addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy-link]");
   if (!button) return;

@@ -30,6 +30,6 @@ addEventListener("keydown", (event) => {
 single.checked = localStorage.getItem("single-keys") !== "off";
 single.addEventListener("change", () => localStorage.setItem("single-keys", single.checked ? "on" : "off"));
 if (isMac) {
-  const signs = { mod: "⌘", shift: "⇧" };
+  const signs = { mod: "⌘", shift: "⇧", alt: "⌥" };
   for (const key of sheet.querySelectorAll("[data-key]")) key.textContent = signs[key.dataset.key] ?? key.textContent;
 }

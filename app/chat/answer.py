@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from app.core.conversations import AnswerStatus, ConversationStore
 from app.core.errors import AppError
 from app.core.events import (
     Abort,
@@ -21,7 +22,6 @@ from app.core.events import (
 )
 from app.core.fold import Draft, merge_metadata
 from app.core.messages import UIMessage
-from app.core.ports import AnswerStatus, ConversationStore
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.core.attached import check_attachable
+from app.core.conversations import ConversationStore
 from app.core.errors import UnsupportedContent
 from app.core.files import File, file_id_in, file_id_of, file_url, is_data_url, read_data_url, to_file
 from app.core.messages import FilePart, Part, Role, UIMessage
-from app.core.ports import ConversationStore, Files
+from app.core.ports import Files
 
 log = logging.getLogger(__name__)
 

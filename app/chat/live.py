@@ -17,10 +17,11 @@ from app.chat.answer import Answer
 from app.chat.channel import Channel, Receiver, batches
 from app.chat.open_parts import OpenParts
 from app.chat.run import Clock, Turn, run
+from app.core.conversations import AnswerStatus, ConversationStore
 from app.core.errors import RunInProgress, ShuttingDown
 from app.core.events import Abort, MessageFinish, MessageStart, Status, StreamError, StreamEvent
 from app.core.messages import UIMessage
-from app.core.ports import AnswerStatus, ConversationStore, Encoder, StreamLog
+from app.core.ports import Encoder, StreamLog
 from app.core.replay import to_events
 from app.core.values import OnDisconnect
 

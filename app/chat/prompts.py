@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.chat.presets import Resolved
+from app.core.conversations import ConversationStore
 from app.core.errors import InvalidTemplate, InvalidVariables, NotFound
 from app.core.messages import TextPart, UIMessage
 from app.core.model import TurnRequest
-from app.core.ports import ConversationStore
 from app.core.prompt_templates import Content, StoredTemplate, TemplateCall, TemplateStore
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 
+from app.core.conversations import ConversationStore
 from app.core.errors import NotFound
-from app.core.ports import ConversationStore
 from app.core.shares import Share, SharedConversation, ShareStore, shared_messages
 
 _TOKEN_BYTES = 24

@@ -14,11 +14,12 @@ from contextlib import aclosing
 
 from app.chat.presets import resolve
 from app.chat.usage import UsageBook
+from app.core.conversations import Conversation, ConversationStore
 from app.core.errors import AppError, NotConfigured
 from app.core.events import ModelFinish, TextDelta
 from app.core.messages import UIMessage
 from app.core.model import Configuration, ModelMessage, ModelRequest, Text
-from app.core.ports import Conversation, ConversationStore, Providers
+from app.core.ports import Providers
 from app.core.values import NO_VALUES
 
 log = logging.getLogger(__name__)

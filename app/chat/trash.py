@@ -8,7 +8,7 @@ import logging
 from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.turns import Turns
-from app.core.ports import ConversationStore
+from app.core.conversations import ConversationStore
 
 log = logging.getLogger(__name__)
 

@@ -24,12 +24,13 @@ from app.chat.repetition import continuation_key, question_key
 from app.chat.run import MAX_STEPS, Turn
 from app.chat.tools import Toolset, choose_tools, claimed
 from app.chat.usage import UsageBook
+from app.core.conversations import Conversation, ConversationStore, Saved
 from app.core.convert import Prompt, system_texts, to_prompt
 from app.core.errors import ApprovalRefused, InvalidRequest, NotConfigured, RunInProgress, UnsupportedContent
 from app.core.files import File
 from app.core.messages import UIMessage
 from app.core.model import GO_ON, Configuration, ModelMessage, ModelRequest, Text, TurnRequest
-from app.core.ports import Conversation, ConversationStore, Provider, Providers, Saved, ToolBox, ToolLedger
+from app.core.ports import Provider, Providers, ToolBox, ToolLedger
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from app.core.errors import AppError
 from app.core.events import Usage
 from app.core.model import Preset, Prices
-from app.core.ports import Purpose, UsageEntry, UsageLedger
+from app.core.usage import Purpose, UsageEntry, UsageLedger
 from app.core.values import Cache
 
 log = logging.getLogger(__name__)

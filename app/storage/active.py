@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
 
+from app.core.conversations import Conversation
 from app.core.errors import InvalidRequest
 from app.core.messages import UIMessage
-from app.core.ports import Conversation
 
 ACTIVE = """
 WITH RECURSIVE active (row, parent, status, distance, shown) AS (

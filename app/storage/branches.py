@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from sqlite3 import Connection
 
+from app.core.conversations import Branch
 from app.core.messages import Role
-from app.core.ports import Branch
 from app.storage.active import ACTIVE
 from app.storage.database import Row
 

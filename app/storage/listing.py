@@ -10,8 +10,8 @@ import base64
 import re
 import secrets
 
+from app.core.conversations import ConversationPage, ConversationSummary, Match
 from app.core.errors import InvalidRequest
-from app.core.ports import ConversationPage, ConversationSummary, Match
 from app.storage.database import Database, Row
 from app.storage.words import marked_pieces, match_expression
 

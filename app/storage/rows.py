@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
 
+from app.core.conversations import AnswerStatus
 from app.core.errors import NotFound
-from app.core.ports import AnswerStatus
 from app.storage.database import Row
 from app.storage.drafts import Draft, storable
 from app.storage.tree import Node, Tree

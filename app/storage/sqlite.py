@@ -1,4 +1,4 @@
-"""Conversations in one SQLite file: `core.ports.ConversationStore`.
+"""Conversations in one SQLite file: `core.conversations.ConversationStore`.
 
 Where a message goes is decided in `tree`. A save reads the outline of its conversation (no bodies), lets the rules
 work on it and writes what they added, in one transaction that is on the disk before the save is acknowledged.
@@ -14,10 +14,10 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from app.core.conversations import AnswerStatus, Branch, Conversation, ConversationPage, Dates, Placement, Saved
 from app.core.errors import AlreadyExists, InvalidRequest, NotFound, VersionConflict
 from app.core.fold import merge_metadata
 from app.core.messages import UIMessage
-from app.core.ports import AnswerStatus, Branch, Conversation, ConversationPage, Dates, Placement, Saved
 from app.storage.active import page_values, read_active, read_handle
 from app.storage.branches import ALTERNATIVES, copy_messages, read_branch, to_branches
 from app.storage.database import Database, open_database
@@ -42,7 +42,7 @@ from app.storage.words import forget_words
 
 
 class SqliteStore:
-    """Implements `core.ports.ConversationStore`."""
+    """Implements `core.conversations.ConversationStore`."""
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database

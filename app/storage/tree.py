@@ -1,9 +1,9 @@
 """Where messages go in the tree of a conversation: the rules, without a database.
 
 A message has a parent; the *active branch* leads from the root to the head and is what a client loads. Saves add rows
-and hang them elsewhere; only who deletes a message removes any (`remove`). A *version* of a message is a row with its id: a client that
+and hang them elsewhere; they remove and rewrite none. A *version* of a message is a row with its id: a client that
 edits a message sends the same id with another body, which becomes a new row. An answer that this server wrote has one
-body, ours: a client's copy of it differs in details and changes nothing.
+body, ours: a client's copy of it differs in details and changes nothing. Only who deletes a message removes rows.
 
 `branch`: the sender means this very history. If its first message is known, that keeps its place (clients may send
 only the last few). From there each message is looked up below the one before: the same body, or an answer of ours,
@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.core.ports import AnswerStatus
+from app.core.conversations import AnswerStatus
 from app.storage.drafts import Draft
 
 

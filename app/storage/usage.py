@@ -1,4 +1,4 @@
-"""What model calls have used: `core.ports.UsageLedger` over SQLite."""
+"""What model calls have used: `core.usage.UsageLedger` over SQLite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from app.core.events import Usage
-from app.core.ports import UsageEntry, UsageReport, UsageTotal
+from app.core.usage import UsageEntry, UsageReport, UsageTotal
 from app.storage.database import Database, Row
 from app.storage.drafts import storable
 
@@ -36,7 +36,7 @@ _DEAREST = "cost DESC, sum(input_tokens + output_tokens) DESC, name"
 
 
 class SqliteUsageLedger:
-    """Implements `core.ports.UsageLedger`."""
+    """Implements `core.usage.UsageLedger`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from app.core.ports import ConversationStore, Files
+from app.core.conversations import ConversationStore
+from app.core.ports import Files
 from app.core.tools import Tool
 from app.tools.calculate import calculate
 from app.tools.current_time import current_time_tool

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from app.core.conversations import ConversationStore
 from app.core.files import PDF, TEXT, file_id_in, media_type_of
 from app.core.messages import FilePart
-from app.core.ports import ConversationStore, Files
+from app.core.ports import Files
 from app.core.tools import ToolContext, ToolFailure
 from app.tools.threads import in_thread
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.core.ports import ConversationStore, ConversationSummary
+from app.core.conversations import ConversationStore, ConversationSummary
 from app.core.tools import ToolContext
 
 MAX_FOUND = 20

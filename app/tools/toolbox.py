@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from app.core.conversations import ConversationStore
 from app.core.model import Configuration
-from app.core.ports import ConversationStore, Files
+from app.core.ports import Files
 from app.core.tools import ListedTool, Offered, Tool, ToolOverview, names_tool
 from app.tools.built_in import built_in_tools
 from app.tools.mcp import McpServers

@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.core.conversations import Branch
 from app.core.errors import InvalidRequest, RunInProgress
 from app.core.ids import is_block_id
-from app.core.ports import Branch
 from app.web.body import read_object
 from app.web.conversations_api import conversation_response
 from app.web.deps import State

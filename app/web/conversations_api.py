@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from app.chat.apart import apart, are_many
 from app.chat.trash import KEPT_SECONDS
+from app.core.conversations import Conversation, ConversationSummary
 from app.core.errors import InvalidRequest, NotFound
-from app.core.ports import Conversation, ConversationSummary
 from app.web.body import is_large, read_object
 from app.web.deps import State
 from app.web.files_api import with_usable_addresses

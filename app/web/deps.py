@@ -10,13 +10,17 @@ from jinja2 import Environment
 
 from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
+from app.chat.messages import Messages
 from app.chat.prompts import Prompts
 from app.chat.shares import Shares
 from app.chat.trash import Trash
 from app.chat.turns import Turns
+from app.core.conversations import ConversationStore
+from app.core.feedback import FeedbackStore
 from app.core.model import Configuration
-from app.core.ports import ConversationStore, Files, ToolBox, UsageLedger
+from app.core.ports import Files, ToolBox
 from app.core.services import Services
+from app.core.usage import UsageLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Deps:
     runs: LiveRuns
     trash: Trash
     store: ConversationStore
+    messages: Messages
+    feedback: FeedbackStore
     prompts: Prompts
     shares: Shares
     files: Files

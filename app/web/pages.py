@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
@@ -16,14 +17,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.chat.live import Run
 from app.chat.presets import check_block_changes
+from app.core.conversations import Conversation
 from app.core.errors import AppError, ApprovalRefused, NotFound, RunInProgress
 from app.core.events import StreamEvent
 from app.core.messages import ToolPart, UIMessage
-from app.core.ports import Conversation
 from app.core.prompt_templates import Content
 from app.web.composer import composer_values
 from app.web.deps import Deps, State
-from app.web.requests import block_id_of, deps_of
+from app.web.requests import block_id_of, deps_of, preset_of
 from app.web.streaming import next_batch, stream_response
 from app.web.templates import app_page
 from app.web.transcripts import Transcript, load_transcript
@@ -87,7 +88,9 @@ async def _earlier_page(request: Request[State], block_id: str, before: str) -> 
 
 
 async def post_turn(request: Request[State]) -> Response:
-    """A turn, or another branch: for htmx a stream of fragments, for a plain form the page that it leads to."""
+    """A turn, or another branch: for htmx a stream of fragments, for a plain form the page that it leads to. `?preset=`
+    says who answers this once, the form's field who answers from now on.
+    """
     deps = deps_of(request)
     block_id = block_id_of(request)
     live = "hx-request" in request.headers
@@ -103,9 +106,11 @@ async def post_turn(request: Request[State]) -> Response:
     try:
         if (branch := fields.get("branch")) is not None:
             conversation = await _choose(deps, block_id, branch)
-            return _stream_whole(deps, conversation) if live else _redirect(block_id)
+            return stream_whole(deps, conversation) if live else _redirect(block_id)
         turn, question = turn_of(form, await _with_edited(deps, block_id, messages, fields.get("edit")))
-        await _keep_preset(deps, block_id, fields.get("preset", ""))
+        turn = replace(turn, preset=preset_of(request))
+        if turn.preset is None:
+            await _keep_preset(deps, block_id, fields.get("preset", ""))
         run = await deps.turns.begin(block_id, turn)
     except AppError as error:
         if live and behind and isinstance(error, ApprovalRefused):
@@ -136,6 +141,13 @@ async def get_turn_stream(request: Request[State]) -> Response:
     if run is None and not _is_behind(transcript.messages, after):
         return Response(status_code=204)
     return await _attach(deps, block_id, whole=True)
+
+
+async def post_stop(request: Request[State]) -> Response:
+    """Stop the running turn, for browsers without JavaScript."""
+    block_id = block_id_of(request)
+    await deps_of(request).turns.stop(block_id)
+    return _redirect(block_id)
 
 
 async def transcript_html(request: Request[State], conversation: Conversation) -> HTMLResponse:
@@ -228,14 +240,14 @@ async def _attach(deps: Deps, block_id: str, *, whole: bool = False) -> Response
     if run is not None:
         return turn_stream(deps, run, whole=whole, timed=False)
     conversation = await deps.store.load(block_id, limit=1)
-    return Response(status_code=204) if conversation is None else _stream_whole(deps, conversation)
+    return Response(status_code=204) if conversation is None else stream_whole(deps, conversation)
 
 
 def _redirect(block_id: str) -> Response:
     return RedirectResponse(f"/c/{block_id}", status_code=303)
 
 
-def _stream_whole(deps: Deps, conversation: Conversation) -> Response:
+def stream_whole(deps: Deps, conversation: Conversation) -> Response:
     encoder = HtmlEncoder(deps.templates, "")
     return stream_response(_whole(deps, conversation, encoder), encoder)
 
@@ -308,7 +320,8 @@ async def _fragments(
         ended = await load_transcript(deps, run.block_id) or Transcript()
         place, told = (ended.places or {}).get(run.message_id), ended.told_before(run.message_id)
         said = await history() if history is not None else None
-        yield await asyncio.to_thread(partial(encoder.end, place, told, history=said))
+        rated = ended.ratings.get(run.message_id)
+        yield await asyncio.to_thread(partial(encoder.end, place, told, rated=rated, history=said))
     finally:
         first.cancel()
         await asyncio.wait([first])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from app.web import (
     auth,
@@ -15,6 +15,8 @@ from app.web import (
     conversations_api,
     files_api,
     health,
+    message_page,
+    messages_api,
     options_page,
     pages,
     prompts_api,
@@ -29,16 +31,21 @@ from app.web import (
     usage_api,
     usage_page,
 )
-from app.web.static import HashedFiles
+from app.web.static import static_files
 
 
-def routes(static_folder: Path) -> list[Route | Mount]:
-    return [*_conversations(), *_services(), *_pages(), Mount("/static", HashedFiles(directory=static_folder))]
+def routes(static_folder: Path) -> list[Route]:
+    return [*_conversations(), *_services(), *_pages(), _static(static_folder)]
+
+
+def _static(folder: Path) -> Route:
+    return Route("/static/{path:path}", static_files(folder), methods=["GET"])
 
 
 def _conversations() -> list[Route]:
     chat = "/api/ai/chat/{block_id}"
     conversations = "/api/ai/conversations"
+    message = conversations + "/{block_id}/messages/{message_id:path}"
     return [
         Route(chat, chat_api.post_chat, methods=["POST"]),
         Route(chat, chat_api.get_stream_by_query, methods=["GET"]),
@@ -56,6 +63,11 @@ def _conversations() -> list[Route]:
         Route(conversations + "/{block_id}/branches", branches_api.get_branches, methods=["GET"]),
         Route(conversations + "/{block_id}/branches", branches_api.post_branch, methods=["POST"]),
         Route(conversations + "/{block_id}/fork", branches_api.post_fork, methods=["POST"]),
+        Route(conversations + "/{block_id}/feedback", messages_api.get_feedback, methods=["GET"]),
+        Route(message + "/feedback", messages_api.put_feedback, methods=["PUT"]),
+        Route(message + "/feedback", messages_api.delete_feedback, methods=["DELETE"]),
+        Route(message, messages_api.get_message, methods=["GET"]),
+        Route(message, messages_api.delete_message, methods=["DELETE"]),
         Route(conversations + "/{block_id}/export", transfer_api.get_export, methods=["GET"]),
         Route(conversations + "/{block_id}/shares", share_api.get_shares, methods=["GET"]),
         Route(conversations + "/{block_id}/shares", share_api.post_share, methods=["POST"]),
@@ -80,6 +92,7 @@ def _services() -> list[Route]:
         Route(templates + "/{name}", prompts_api.delete_template, methods=["DELETE"]),
         Route(templates + "/{name}/versions", prompts_api.get_versions, methods=["GET"]),
         Route(templates + "/{name}/render", prompts_api.post_render, methods=["POST"]),
+        Route("/api/ai/feedback", messages_api.list_feedback, methods=["GET"]),
         Route("/api/ai/tools", tools_api.get_tools, methods=["GET"]),
         Route("/api/ai/usage", usage_api.get_usage, methods=["GET"]),
         Route("/api/ai/files", files_api.post_file, methods=["POST"]),
@@ -99,9 +112,12 @@ def _pages() -> list[Route]:
         Route("/c/{block_id}", pages.get_conversation_page, methods=["GET"]),
         Route("/c/{block_id}", pages.post_turn, methods=["POST"]),
         Route("/c/{block_id}/stream", pages.get_turn_stream, methods=["GET"]),
+        Route("/c/{block_id}/stop", pages.post_stop, methods=["POST"]),
         Route("/temporary", temporary.get_temporary, methods=["GET"]),
         Route("/temporary/{block_id}", temporary.get_temporary, methods=["GET"]),
         Route("/temporary/{block_id}", temporary.post_temporary, methods=["POST"]),
+        Route("/c/{block_id}/message", message_page.get_message_page, methods=["GET"]),
+        Route("/c/{block_id}/message", message_page.post_message_page, methods=["POST"]),
         Route("/c/{block_id}/options", options_page.get_options, methods=["GET"]),
         Route("/c/{block_id}/options", options_page.post_options, methods=["POST"]),
         Route("/c/{block_id}/settings", block_page.get_block_page, methods=["GET"]),

@@ -14,9 +14,9 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from app.core.conversations import ConversationPage, ConversationSummary
 from app.core.errors import InvalidRequest
 from app.core.ids import is_block_id
-from app.core.ports import ConversationPage, ConversationSummary
 from app.web.deps import State
 from app.web.requests import deps_of
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
-from hashlib import sha256
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -18,6 +19,7 @@ from app.core.model import Preset
 from app.web.deps import State
 from app.web.requests import deps_of
 from app.web.sidebar import by_time, sidebar_values
+from app.web.static import accepts_gzip, assets_of
 from app.wire.figures import cost_text, exact, short
 from app.wire.json import dump_json
 from app.wire.sources import Sources, surroundings
@@ -25,17 +27,14 @@ from app.wire.surroundings import Surroundings
 from app.wire.tool_card import pretty_json, show_name, superseded_card, tool_card
 from app.wire.transcript import describe_ending, element_id, shown_parts, timed_parts
 
+_QUICK = 4
+"""A level of compression."""
 _OWN_FILE = re.compile(r"(?:/share/[\w-]{1,64})?/files/[0-9a-f]{64}", re.ASCII)
 _INLINE_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+", re.ASCII)
 
 
 def create_templates(folder: Path, static_folder: Path) -> Environment:
-    """The templates of `folder`; `static('app.css')` in them is the file's URL with a hash of its content."""
-    hashes = {
-        path.relative_to(static_folder).as_posix(): sha256(path.read_bytes()).hexdigest()[:12]
-        for path in static_folder.rglob("*")
-        if path.is_file()
-    }
+    """The templates of `folder`; `static('a.css', 'b.css')` in them is the URL of these files as one."""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -44,7 +43,7 @@ def create_templates(folder: Path, static_folder: Path) -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    environment.globals["static"] = lambda name: f"/static/{name}?v={hashes[name]}"
+    environment.globals["static"] = assets_of(static_folder).address
     environment.filters.update(
         by_time=by_time,
         markdown=_markdown,
@@ -93,5 +92,14 @@ async def app_page(
     """A page of the app: `template` extends `app.html`, whose sidebar is filled here; `current` is the open block."""
     deps = deps_of(request)
     shown = {**values, "sidebar": await sidebar_values(request, current)}
-    html = await asyncio.to_thread(deps.templates.get_template(template).render, shown)  # long answers take their time
-    return HTMLResponse(html)
+    return await asyncio.to_thread(_page, request, deps.templates.get_template(template), shown)  # long ones take long
+
+
+def _page(request: Request[State], template: Template, values: Mapping[str, object]) -> HTMLResponse:
+    """Compressed, unless another site leads here: how long a page is would tell it what stands in it."""
+    html = template.render(values)
+    headers = {"vary": "accept-encoding, sec-fetch-site"}
+    if not accepts_gzip(request) or request.headers.get("sec-fetch-site") == "cross-site":
+        return HTMLResponse(html, headers=headers)
+    headers["content-encoding"] = "gzip"
+    return HTMLResponse(gzip.compress(html.encode(), _QUICK), headers=headers)

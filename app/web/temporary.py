@@ -18,7 +18,7 @@ from app.core.messages import UIMessage
 from app.core.model import TurnRequest
 from app.web.deps import Deps, State
 from app.web.pages import chat_page, turn_stream
-from app.web.requests import block_id_of, deps_of
+from app.web.requests import block_id_of, deps_of, preset_of
 from app.web.turn_form import read_form, turn_of
 from app.wire.chat_request import read_messages
 from app.wire.json import parse_json
@@ -41,7 +41,7 @@ async def post_temporary(request: Request[State]) -> Response:
     deps, block_id = deps_of(request), block_id_of(request)
     form = await read_form(request)
     messages = _read_history(deps, form.fields)
-    preset = form.fields.get("preset") or None
+    preset = preset_of(request) or form.fields.get("preset") or None
     try:
         turn, question = turn_of(form, messages)
         turn = _with_history(turn, messages, preset)

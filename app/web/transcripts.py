@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from app.core.errors import NotFound
+from app.core.feedback import Feedback
 from app.core.messages import ReasoningPart, TextPart, ToolPart, UIMessage
 from app.web.deps import Deps
 from app.wire.transcript import Ending, Place, describe_ending, places_of
@@ -29,6 +30,8 @@ class Transcript:
     """The address of those above; None where there are none."""
     is_end: bool = True
     """Nothing follows them."""
+    ratings: Mapping[str, Feedback] = field(default_factory=dict)
+    """What the user thinks of answers, by message id."""
 
     @property
     def values(self) -> Mapping[str, object]:
@@ -38,6 +41,7 @@ class Transcript:
             "places": self.places or {},
             "earlier": self.earlier,
             "is_end": self.is_end,
+            "ratings": self.ratings,
             **_NOTHING_RUNS,
         }
 
@@ -76,7 +80,9 @@ async def load_transcript(
         branches = ()
     earlier = f"/c/{block_id}?before={quote(conversation.earlier)}" if conversation.earlier is not None else None
     messages = [message for message in conversation.messages if message.id != without]
-    return Transcript(messages, places_of(branches), conversation.title, earlier, is_end=before is None)
+    ratings = await deps.feedback.of(block_id)
+    places = places_of(branches)
+    return Transcript(messages, places, conversation.title, earlier, is_end=before is None, ratings=ratings)
 
 
 def _fitting(messages: Sequence[UIMessage]) -> int:

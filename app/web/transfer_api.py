@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.chat.presets import check_block_changes
+from app.core.conversations import Conversation
 from app.core.errors import InvalidRequest, NotFound
-from app.core.ports import Conversation
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
 from app.web.responses import JSONAnswer
@@ -109,7 +109,8 @@ async def _written(deps: Deps, conversation: Conversation, form: str) -> bytes |
     conversation = await asyncio.to_thread(with_contents, conversation, contents)
     if form == "html":
         return await asyncio.to_thread(to_html, deps.templates, conversation)
-    return await asyncio.to_thread(to_json, conversation, await deps.store.block(conversation.block_id))
+    block, feedback = await deps.store.block(conversation.block_id), await deps.feedback.of(conversation.block_id)
+    return await asyncio.to_thread(to_json, conversation, block, feedback)
 
 
 async def _store(deps: Deps, item: ImportedConversation) -> tuple[dict[str, Any], list[str]]:
@@ -140,5 +141,9 @@ async def _store(deps: Deps, item: ImportedConversation) -> tuple[dict[str, Any]
             refused.append(error.message)
     if changes:
         block = await deps.store.patch_block(item.block_id, changes)
+    given = await deps.feedback.of(item.block_id) if item.feedback else {}
+    for message_id, feedback in item.feedback.items():
+        if message_id not in given and message_id in saved.message_ids:
+            await deps.feedback.put(item.block_id, message_id, feedback)
     title = block.get("title", saved.title)
     return {"id": item.block_id, "title": title, "messageCount": len(saved.message_ids)}, refused

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.errors import InvalidRequest
-from app.core.ports import UsageTotal
+from app.core.usage import UsageTotal
 from app.web.deps import State
 from app.web.requests import deps_of
 from app.web.responses import JSONAnswer

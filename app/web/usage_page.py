@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidRequest
 from app.core.events import Usage
-from app.core.ports import UsageReport, UsageTotal
+from app.core.usage import UsageReport, UsageTotal
 from app.web.deps import Deps, State
 from app.web.requests import deps_of
 from app.web.templates import app_page

@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment
 
+from app.core.conversations import Conversation
+from app.core.feedback import Feedback
 from app.core.files import file_id_in, media_type_of
 from app.core.messages import (
     FilePart,
@@ -27,7 +29,7 @@ from app.core.messages import (
     ToolPart,
     UIMessage,
 )
-from app.core.ports import Conversation
+from app.wire.feedback import feedback_value
 from app.wire.fences import close_fences, fenced
 from app.wire.json import dump_json
 from app.wire.tool_card import pretty_json
@@ -44,25 +46,26 @@ _MARKS = re.compile(r"([\\`*_\[\]<>|])")
 _NOT_IN_A_LINK = re.compile(r"[\s<>\\]")
 
 
-def to_json(conversation: Conversation, metadata: Mapping[str, Any]) -> bytes:
+def to_json(conversation: Conversation, metadata: Mapping[str, Any], feedback: Mapping[str, Feedback]) -> bytes:
     """Our own format: the active branch and the block's metadata, with nothing in it that importing would change.
 
     Args:
         conversation: its title goes beside the metadata, whoever set it.
         metadata: as the block has it.
+        feedback: on its answers, by message id; what other branches were given is left out, as they are.
     """
     value = {
-        "palaver": FORMAT,
-        "conversation": {
-            "id": conversation.block_id,
-            "title": conversation.title,
-            "createdAt": conversation.created_at,
-            "updatedAt": conversation.updated_at,
-            "metadata": {key: metadata[key] for key in sorted(metadata) if key != "title"},
-            "messages": [message.to_wire() for message in conversation.messages],
-        },
+        "id": conversation.block_id,
+        "title": conversation.title,
+        "createdAt": conversation.created_at,
+        "updatedAt": conversation.updated_at,
+        "metadata": {key: metadata[key] for key in sorted(metadata) if key != "title"},
+        "messages": [message.to_wire() for message in conversation.messages],
     }
-    return dump_json(value)
+    ids = (message.id for message in conversation.messages)
+    if given := {name: feedback_value(feedback[name]) for name in ids if name in feedback}:
+        value["feedback"] = given
+    return dump_json({"palaver": FORMAT, "conversation": value})
 
 
 def file_ids(conversation: Conversation) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.ports import UsageTotal
+from app.core.usage import UsageTotal
 
 UNKNOWN = "\N{EN DASH}"
 _SHORT = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))

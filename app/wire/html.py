@@ -35,6 +35,7 @@ from app.core.events import (
     TextEnd,
     TextStart,
 )
+from app.core.feedback import Feedback
 from app.core.fold import merge_metadata
 from app.core.messages import FilePart, TextPart, UIMessage
 from app.wire import sse
@@ -166,13 +167,19 @@ class HtmlEncoder:
         return sum(part.markdown.work for part in self._open.values())
 
     def end(
-        self, place: Place | None = None, told: Sequence[str] = (), *, history: Sequence[UIMessage] | None = None
+        self,
+        place: Place | None = None,
+        told: Sequence[str] = (),
+        *,
+        rated: Feedback | None = None,
+        history: Sequence[UIMessage] | None = None,
     ) -> bytes:
         """How the answer ended and the controls for the next turn, in one write with the `done` that frees the form.
 
         Args:
             place: where it stands among other answers to the same question.
             told: the notes of the answer before it, which need not be said again.
+            rated: what the user thinks of an answer that was gone on with.
             history: what the page of a temporary chat keeps.
         """
         if not self._is_whole:
@@ -182,7 +189,8 @@ class HtmlEncoder:
             self._write_cards()
             ending = describe_ending(self._metadata).without(told)
             message_id = self._answer_id if self._begun else ""
-            self._write("-ending", "innerHTML", self._parts.ending(ending, message_id, self._says_something, place))
+            shown = self._parts.ending(ending, message_id, self._says_something, place, rated)
+            self._write("-ending", "innerHTML", shown)
             self._write("-waiting", "delete", "")
             self._partial("composer-action", "innerHTML", self._parts.send_button())
             self._mark = mark_of(self._last_id, self._cards.requests)
@@ -318,7 +326,7 @@ class HtmlEncoder:
 
     def _write_part(self, html: str) -> None:
         """After a new place another message begins."""
-        self._write("-parts", "beforeend", html)
+        self._write("-waiting", "beforebegin", html)
         self._end_message()
 
     def _write(self, suffix: str, swap: str, html: str) -> None:

@@ -11,9 +11,10 @@ from hashlib import blake2b
 from itertools import groupby
 from typing import Any
 
+from app.core.conversations import Dates
 from app.core.errors import InvalidRequest
+from app.core.feedback import Feedback
 from app.core.messages import UIMessage, parse_messages
-from app.core.ports import Dates
 from app.wire.chat_request import MAX_MESSAGES
 
 LONGEST_TITLE = 200
@@ -30,6 +31,8 @@ class ImportedConversation:
     dates: Dates | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Of the block, not yet checked."""
+    feedback: Mapping[str, Feedback] = field(default_factory=dict)
+    """On answers, by message id."""
 
 
 def foreign_conversation(

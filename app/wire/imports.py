@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.errors import InvalidRequest
+from app.core.feedback import Feedback
 from app.core.ids import is_block_id
 from app.core.messages import UIMessage
 from app.wire.chat_request import read_messages
 from app.wire.exports import FORMAT
+from app.wire.feedback import read_feedback
 from app.wire.imported import LONGEST_TITLE, ImportedConversation, digest_of, read_dates, record
 from app.wire.imports_chatgpt import read_chatgpt
 from app.wire.imports_claude import read_claude
@@ -114,13 +116,22 @@ def _read_own(version: Any, value: Any) -> ImportedConversation:
         raise InvalidRequest("`conversation.title` must be a string.", param="conversation.title")
     if not isinstance(metadata, dict):
         raise InvalidRequest("`conversation.metadata` must be an object.", param="conversation.metadata")
+    messages = _messages(value.get("messages"))
     return ImportedConversation(
         block_id=block_id,
         title=title,
-        messages=_messages(value.get("messages")),
+        messages=messages,
         dates=read_dates(value.get("createdAt"), value.get("updatedAt")),
         metadata=metadata,
+        feedback=_feedback(value.get("feedback", {}), messages),
     )
+
+
+def _feedback(value: Any, messages: Sequence[UIMessage]) -> Mapping[str, Feedback]:
+    if not isinstance(value, dict):
+        raise InvalidRequest("`conversation.feedback` must be an object.", param="conversation.feedback")
+    answers = {message.id for message in messages if message.role == "assistant"}
+    return {message_id: read_feedback(said) for message_id, said in value.items() if message_id in answers}
 
 
 def _read_plain(value: Mapping[str, Any]) -> ImportedConversation:

@@ -10,8 +10,8 @@ from typing import Any
 
 from jinja2 import Environment
 
+from app.core.conversations import Branch
 from app.core.messages import FilePart, Part, ReasoningPart, TextPart, ToolPart, UIMessage
-from app.core.ports import Branch
 
 _PLAIN_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 

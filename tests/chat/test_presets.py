@@ -243,7 +243,7 @@ def test_a_key_that_blocks_do_not_have_is_refused_with_those_they_have(key: str,
     assert raised.value.message == (
         "A block has no such key. Known are ai:preset, ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, "
         "ai:stop, ai:thinking, ai:responseformat, ai:ondisconnect, ai:cache, ai:maxsteps, ai:tools, ai:toolpolicy, "
-        "title, pinned, archived, and keys of your own that begin with app: and go on "
+        "ai:store, title, pinned, archived, and keys of your own that begin with app: and go on "
         "with letters, digits and _ . : -"
     )
 

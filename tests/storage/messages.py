@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from app.core.conversations import Conversation, Saved
 from app.core.messages import UIMessage
-from app.core.ports import Conversation, Saved
 from app.storage.sqlite import SqliteStore
 from app.storage.words import spaced
 

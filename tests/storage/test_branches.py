@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from app.core.conversations import Branch
 from app.core.errors import AlreadyExists, InvalidRequest, NotFound
-from app.core.ports import Branch
 from app.storage.sqlite import SqliteStore
 from tests.storage.messages import assistant, ids, save_and_load, user
 

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
+from app.core.conversations import ConversationPage
 from app.core.errors import InvalidRequest
-from app.core.ports import ConversationPage
 from app.storage.sqlite import SqliteStore
 from tests.storage.messages import assistant, user
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.ports import ConversationPage, Match
+from app.core.conversations import ConversationPage, Match
 from app.storage.sqlite import SqliteStore
 from app.storage.words import match_expression
 from tests.storage.messages import Opened, assistant, connect, user

@@ -1,4 +1,4 @@
-"""The contract of `core.ports.ConversationStore`, except for where messages go: that is `test_tree.py`."""
+"""The contract of `core.conversations.ConversationStore`, except for where messages go: that is `test_tree.py`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.events import Usage
-from app.core.ports import UsageEntry, UsageTotal
+from app.core.usage import UsageEntry, UsageTotal
 from app.storage.sqlite import SqliteStore
 from app.storage.usage import SqliteUsageLedger
 from tests.storage.messages import connect, user

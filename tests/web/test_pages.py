@@ -484,7 +484,7 @@ def test_a_page_for_an_unknown_conversation_is_an_empty_one(client: TestClient) 
 
 def test_a_file_whose_address_has_its_hash_is_asked_for_once(client):
     page = client.get("/").text
-    address = re.search(r'href="(/static/base\.css\?v=\w+)"', page)[1]
+    address = re.search(r'href="(/static/base\+[\w+]+\.css\?v=\w+)"', page)[1]
     assert client.get(address).headers["cache-control"] == "public, max-age=31536000, immutable"
     assert client.get("/static/base.css").headers["cache-control"] == "no-cache"
 

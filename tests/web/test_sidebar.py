@@ -9,7 +9,7 @@ from html import unescape
 
 import pytest
 
-from app.core.ports import ConversationSummary
+from app.core.conversations import ConversationSummary
 from app.web.sidebar import time_group
 from tests.web.test_conversations_api import message
 

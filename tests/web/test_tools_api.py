@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
+import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app, open_deps
@@ -24,7 +28,27 @@ policy = "auto"
 """
 
 
-def test_every_tool_is_shown_with_what_is_wrong_with_others(tmp_path: Path) -> None:
+class Failed(logging.Handler):
+    """Hears that an MCP server could not be had: on a busy machine that takes longer than a request waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == "MCP server failed":
+            self.event.set()
+
+
+@pytest.fixture
+def failed() -> Iterator[Event]:
+    handler, log = Failed(), logging.getLogger("app.tools.mcp_connection")
+    log.addHandler(handler)
+    yield handler.event
+    log.removeHandler(handler)
+
+
+def test_every_tool_is_shown_with_what_is_wrong_with_others(tmp_path: Path, failed: Event) -> None:
     config = tmp_path / "palaver.toml"
     config.write_text(CONFIGURATION)
     (tmp_path / "my_tools.py").write_text('TOOL_POLICY = {"greet": "ask"}\ndef greet(name: str):\n    """Greet."""\n')
@@ -32,6 +56,8 @@ def test_every_tool_is_shown_with_what_is_wrong_with_others(tmp_path: Path) -> N
     settings = ServerSettings(data=tmp_path / "data", config=config)
     app = create_app(settings, lambda: open_deps(settings, {}, port=8000))
     with TestClient(app, "http://127.0.0.1:8000") as client:
+        client.get("/api/ai/tools")
+        assert failed.wait(50)
         reply = client.get("/api/ai/tools")
     shown = reply.json()
     tools = {tool["name"]: tool for tool in shown["tools"]}

@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.core.events import Usage
-from app.core.ports import UsageEntry
+from app.core.usage import UsageEntry
 from app.main import create_app, open_deps
 from app.settings.server import ServerSettings
 from app.storage.sqlite import open_store

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from app.core.conversations import Conversation
 from app.core.messages import parse_messages
-from app.core.ports import Conversation
 from app.web.templates import create_templates
 from app.wire.exports import disposition, file_ids, to_html, to_json, to_markdown, with_contents
 
@@ -67,7 +67,7 @@ EVERYTHING = conversation(
 
 
 def test_the_json_says_everything_word_for_word():
-    value = json.loads(to_json(EVERYTHING, {"title": "A title", "pinned": True, "ai:preset": "p"}))
+    value = json.loads(to_json(EVERYTHING, {"title": "A title", "pinned": True, "ai:preset": "p"}, {}))
     assert value == {
         "palaver": 1,
         "conversation": {

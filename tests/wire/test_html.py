@@ -122,6 +122,9 @@ class Page:
             self.places[f"{text[1]}-{text[2]}"] = places[text[2]]
         elif swap == "beforeend":
             self.places[selector] = self.places.get(selector, "") + html
+        elif swap == "beforebegin":
+            parts = selector.replace("-waiting", "-parts")
+            self.places[parts] = self.places.get(parts, "") + html
         elif swap == "delete":
             self.deleted.append(selector)
         else:

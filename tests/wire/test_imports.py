@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.conversations import Dates
 from app.core.errors import InvalidRequest
-from app.core.ports import Dates
 from app.wire.imports import MAX_CONVERSATIONS, read_import
 
 FIXTURES = Path(__file__).parent / "fixtures"

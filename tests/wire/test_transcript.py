@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.core.conversations import Branch
 from app.core.messages import UIMessage, parse_messages
-from app.core.ports import Branch
 from app.wire.transcript import (
     Place,
     describe_ending,
