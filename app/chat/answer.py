@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 
 from app.core.conversations import AnswerStatus, ConversationStore
 from app.core.errors import AppError
@@ -22,82 +21,89 @@ from app.core.events import (
 )
 from app.core.fold import Draft, merge_metadata
 from app.core.messages import UIMessage
+from app.core.said import Follower, Growth
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_SECONDS = 0.5
 CHECKPOINT_CHARACTERS = 4_000
-"""How far the disk may be behind what was said. Both leave room for the write itself within a second or 8 KB."""
-
-_REST = 10
-"""Between two checkpoints this many times what the last one cost, so that long answers are written less often; but not
-longer than CHECKPOINT_SECONDS, for that may have been the time that another process held the file."""
+"""After so many a checkpoint is due at once. That leaves room for the write itself within 8 KB."""
 SAVE_PAUSES = (0.5, 2.0)
 """Seconds between attempts to save a whole answer."""
 
 
 class Answer:
     def __init__(
-        self, conversations: ConversationStore, block_id: str, parent_id: str | None, base: UIMessage | None
+        self,
+        conversations: ConversationStore,
+        block_id: str,
+        message_id: str,
+        parent_id: str | None,
+        base: UIMessage | None,
+        hurry: Callable[[], None],
     ) -> None:
-        """`base` is the stored message that the run continues."""
+        """`base` is the stored message that the run continues; `hurry` is called when a checkpoint should not wait."""
+        self.is_behind = True
+        """The disk lacks more than what has been said at the end: the whole answer must be written."""
         self._conversations = conversations
         self._block_id = block_id
+        self._message_id = message_id
         self._parent_id = parent_id
         self._draft = Draft(base)
         self._is_new = base is None
+        self._hurry = hurry
+        self._follower = Follower()
         self._events: list[StreamEvent] = []
         self._folded = 0
-        self._saved = 0
-        self._unsaved_characters = 0
-        self._due = asyncio.Event()
-        self._over = asyncio.Event()
+        self._written = 0
+        self._unwritten_characters = 0
 
     def add(self, events: Sequence[StreamEvent]) -> None:
         """Note what was said. Cheap: folding and saving happen later, elsewhere."""
         self._events += events
         for event in events:
             if isinstance(event, TextDelta | ReasoningDelta):
-                self._unsaved_characters += len(event.delta)
+                self._unwritten_characters += len(event.delta)
             elif isinstance(event, ToolInputAvailable):
-                self._due.set()  # a call may do something: a crash must not leave that without a trace
-        if self._unsaved_characters >= CHECKPOINT_CHARACTERS:
-            self._due.set()
+                self._hurry()  # a call may do something: a crash must not leave that without a trace
+        if self._unwritten_characters >= CHECKPOINT_CHARACTERS:
+            self._hurry()
+
+    @property
+    def is_written(self) -> bool:
+        """Nothing has been said since the last checkpoint."""
+        return self._written == len(self._events) and not self.is_behind
+
+    def growth(self) -> Growth | None:
+        """What has been said since the last checkpoint, which counts as written then; None if it is not only text at
+        the end.
+        """
+        said = self._follower.follow(self._events[self._written :])
+        self._written = len(self._events)
+        self._unwritten_characters = 0
+        if said is None or self.is_behind:
+            return None
+        return Growth(self._block_id, self._message_id, said)
+
+    async def checkpoint(self) -> None:
+        """Write the whole answer as it is; what cannot be saved now is tried the next time."""
+        self.is_behind = False
+        try:
+            await self._save("streaming", {})
+        except AppError as error:
+            self.is_behind = True
+            log.warning("checkpoint not saved", extra={"block_id": self._block_id, "code": error.code})
 
     @property
     def empty(self) -> bool:
         """Nothing was said or done: there is no answer to keep."""
         return all(isinstance(event, MessageStart | Status | StreamError | Abort) for event in self._events)
 
-    async def keep(self) -> None:
-        """Save again and again until `finish`; what cannot be saved now is tried with the next checkpoint."""
-        clock = asyncio.get_running_loop().time
-        rest = 0.0
-        while not self._over.is_set():
-            await _wait(self._due, CHECKPOINT_SECONDS)
-            await _wait(self._over, rest)
-            self._due.clear()
-            if self._over.is_set() or self._saved == len(self._events):
-                continue
-            self._saved = len(self._events)
-            self._unsaved_characters = 0
-            began = clock()
-            try:
-                await self._save("streaming", {})
-            except AppError as error:
-                self._saved = -1
-                log.warning("checkpoint not saved", extra={"block_id": self._block_id, "code": error.code})
-            rest = min(_REST * (clock() - began), CHECKPOINT_SECONDS)
-
-    async def finish(self, cut: AnswerStatus, keeper: asyncio.Task[None]) -> None:
+    async def finish(self, cut: AnswerStatus) -> None:
         """Save the whole answer, under what it has come to; `cut` is that of a run that was cancelled.
 
         Raises:
             AppError: the store could not take it, not even after a while.
         """
-        self._over.set()
-        self._due.set()
-        await asyncio.wait([keeper])
         outcome = self._outcome(cut)
         for pause in SAVE_PAUSES:
             try:
@@ -130,10 +136,3 @@ class Answer:
         if isinstance(last, StreamError):
             return "error", {"status": "error", "error": {"code": last.code, "text": last.text}}
         return cut, {"status": cut}
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Until the event, but not longer."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -6,7 +6,7 @@ makes bytes of it once, and each of its receivers writes them to its socket. No 
 between, for each of those costs more than all the work on a token.
 
 That is the way while a client takes what it is sent. One that does not is left behind without holding anybody up: its
-receiver is a position among the bytes, and goes on from there, at the client's own pace, as an ordinary iterator.
+receiver notes what it lacks, and hands that over at the client's own pace, as an ordinary iterator.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from app.core.events import Status, StreamError, StreamEvent
+from app.core.events import StreamError, StreamEvent
 from app.core.ports import Encoder, Tail
 
 Write = Callable[[bytes], bool]
@@ -27,19 +27,15 @@ _MOST_BYTES = 65_536
 
 
 class Channel:
-    """What a run says, in one format, for all who read it in that format."""
+    """What a run says from now on, in one format, for all who read it in that format."""
 
     def __init__(
         self, tail: Tail, encoder: Encoder, opening: Opening | None, on_empty: Callable[[Channel], None]
     ) -> None:
         """`opening` makes of the first events what these readers get; `on_empty` is called when all have left."""
-        self.chunks: list[bytes] = []
         self.begun = False
         """Something has come of the run, be it a refusal."""
-        self.plain = False
-        """It has begun with something other than a wait."""
         self.ended = False
-        """Nothing will be added to the chunks."""
         self.refusal: StreamError | None = None
         """The run failed before it said anything: nothing has been encoded."""
         self.failure: Exception | None = None
@@ -49,13 +45,19 @@ class Channel:
         self._opening = opening
         self._on_empty = on_empty
         self._receivers: list[Receiver] = []
-        self._take()
+        self._earlier = self._take()
         tail.watch(self._wake)
 
     def join(self) -> Receiver:
-        receiver = Receiver(self)
-        self._receivers.append(receiver)
-        return receiver
+        """The reader for whom the channel was made."""
+        return self._join(self._earlier)
+
+    def join_late(self, earlier: Sequence[StreamEvent], encoder: Encoder) -> Receiver:
+        """Another reader, who lacks `earlier`, all that has come so far; `encoder` is like the channel's, but new."""
+        data = b""
+        if self.refusal is None and self.failure is None:
+            data = encoder.encode(earlier) + (encoder.end() if self.ended else b"")
+        return self._join(data)
 
     def leave(self, receiver: Receiver) -> None:
         if receiver in self._receivers:
@@ -64,47 +66,47 @@ class Channel:
                 self._tail.close()
                 self._on_empty(self)
 
-    def _wake(self) -> None:
-        self._take()
-        for receiver in tuple(self._receivers):
-            receiver.wake()
+    def _join(self, earlier: bytes) -> Receiver:
+        receiver = Receiver(self, earlier)
+        self._receivers.append(receiver)
+        return receiver
 
-    def _take(self) -> None:
-        if self.ended:
-            return
+    def _wake(self) -> None:
+        data = self._take()
+        for receiver in self._receivers:
+            receiver.wake(data)
+
+    def _take(self) -> bytes:
+        """What has come, as bytes. It raises nothing: that would be the run's trouble, and is only the readers'."""
         try:
             if events := self._tail.take():
-                self._encode(events)
-            if self._tail.ended and self.refusal is None:
-                self._add(self._encoder.end())
-        except Exception as error:  # noqa: BLE001 - it is the readers' business, not that of the run that brings the events
+                return self._encoder.encode(events if self.begun else self._begin(events))
+            if self._tail.ended and not self.ended:
+                self.ended = True
+                return self._encoder.end() if self.refusal is None else b""
+        except Exception as error:  # noqa: BLE001 - whatever it is
             self.failure = error
-        self.ended = self._tail.ended or self.failure is not None
+            self.ended = True
+            self._tail.close()
+        return b""
 
-    def _encode(self, events: Sequence[StreamEvent]) -> None:
-        if not self.begun:
-            self.begun = True
-            if isinstance(events[0], StreamError):
-                self.refusal = events[0]
-                return
-            self.plain = not any(isinstance(event, Status) for event in events)
-            if self._opening is not None:
-                events = self._opening(events)
-        self._add(self._encoder.encode(events))
-
-    def _add(self, data: bytes) -> None:
-        if data:
-            self.chunks.append(data)
+    def _begin(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+        self.begun = True
+        if isinstance(events[0], StreamError):
+            self.refusal = events[0]
+            return ()
+        return events if self._opening is None else self._opening(events)
 
 
 class Receiver:
     """One client of a channel."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, earlier: bytes) -> None:
         self.channel = channel
-        self._position = 0
+        self._lacks = [earlier] if earlier else []
+        """What the client has not been sent yet, because it takes nothing at the moment."""
         self._write: Write | None = None
-        """Set while the client has everything and waits for more."""
+        """Set while the client lacks nothing."""
         self._woken: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
@@ -118,9 +120,8 @@ class Receiver:
         Raises:
             Exception: what the encoder raised.
         """
-        chunks = self.channel.chunks
         while True:
-            if self._position < len(chunks):
+            if self._lacks:
                 yield self._next()
             elif self.channel.failure is not None:
                 raise self.channel.failure
@@ -132,16 +133,12 @@ class Receiver:
     def close(self) -> None:
         self.channel.leave(self)
 
-    def wake(self) -> None:
+    def wake(self, data: bytes) -> None:
         """More has come: hand it over, or see to it that somebody does."""
-        if self._write is not None and not self.channel.ended:
-            position = self._position
-            if position == len(self.channel.chunks):
-                return  # what came makes no bytes in this format
-            if not self._write(self._next()):
-                self._position = position
-            elif self._position == len(self.channel.chunks):
-                return
+        if data and self._write is not None and not self._lacks and not self.channel.ended and self._write(data):
+            return
+        if data:
+            self._lacks.append(data)
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
 
@@ -154,17 +151,14 @@ class Receiver:
             self._write = self._woken = None
 
     def _next(self) -> bytes:
-        """Some of what the client lacks; it counts as handed over."""
-        chunks = self.channel.chunks
-        begun = self._position
-        self._position += 1
-        if self._position == len(chunks):
-            return chunks[begun]
-        size = len(chunks[begun])
-        while self._position < len(chunks) and size < _MOST_BYTES:
-            size += len(chunks[self._position])
-            self._position += 1
-        return b"".join(chunks[begun : self._position])
+        """Some of what the client lacks."""
+        number = size = 0
+        while number < len(self._lacks) and size < _MOST_BYTES:
+            size += len(self._lacks[number])
+            number += 1
+        data = b"".join(self._lacks[:number])
+        del self._lacks[:number]
+        return data
 
 
 async def batches(tail: Tail) -> AsyncGenerator[Sequence[StreamEvent], None]:

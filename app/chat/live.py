@@ -15,6 +15,7 @@ from functools import partial
 
 from app.chat.answer import Answer
 from app.chat.channel import Channel, Receiver, batches
+from app.chat.checkpoints import Checkpoints
 from app.chat.open_parts import OpenParts
 from app.chat.run import Clock, Turn, run
 from app.core.conversations import AnswerStatus, ConversationStore
@@ -59,8 +60,8 @@ class Run:
     complete: bool = False
     """Ended well, and stored."""
     open_parts: OpenParts = field(default_factory=OpenParts)
-    channels: dict[tuple[str, bool], Channel] = field(default_factory=dict)
-    """Its readers, by what `LiveRuns.follow` shares."""
+    channels: dict[str, Channel] = field(default_factory=dict)
+    """By format: what readers of the same format share."""
     missed_at: float | None = None
     """When somebody last loaded the conversation and did not find this answer, because it was in flight."""
 
@@ -82,6 +83,7 @@ class LiveRuns:
         self._after_turn = after_turn
         self._runs: dict[str, Run] = {}
         self._recent: dict[str, Run] = {}
+        self._checkpoints = Checkpoints(conversations, tasks)
         self._draining = False
 
     def running(self, block_id: str) -> Run | None:
@@ -157,15 +159,19 @@ class LiveRuns:
             whole: for a client that attaches and has nothing of the message. It gets what the run goes on with, too,
                 and nothing of what was waited for before.
         """
-        key = (encoder.format, whole and current.base is not None)
-        channel = current.channels.get(key)
-        if channel is None or (whole and not channel.plain):
-            opening = partial(_whole, current.base) if whole else None
-            channel = Channel(self._log.tail(current.run_id), encoder, opening, partial(self._leave, current, key))
-            current.channels.setdefault(key, channel)
+        tail = self._log.tail(current.run_id)
+        shared = current.channels.get(encoder.format)
+        if shared is not None and not (whole and current.base is not None):
+            earlier = tail.take()
+            tail.close()
+            return shared.join_late(_whole(None, earlier) if whole else earlier, encoder)
+        opening = partial(_whole, current.base) if whole else None
+        channel = Channel(tail, encoder, opening, partial(self._leave, current, encoder.format))
+        if opening is None:
+            current.channels.setdefault(encoder.format, channel)
         return channel.join()
 
-    def _leave(self, current: Run, key: tuple[str, bool], channel: Channel) -> None:
+    def _leave(self, current: Run, key: str, channel: Channel) -> None:
         if current.channels.get(key) is channel:
             del current.channels[key]
         self._left(current)
@@ -214,15 +220,23 @@ class LiveRuns:
             self._tasks.create_task(self._end(current, "stopped"))
 
     async def _drive(self, current: Run, turn: Turn) -> None:
-        answer = Answer(self._conversations, current.block_id, current.user_message_id, current.base)
-        keeper = self._tasks.create_task(answer.keep()) if current.store else None
+        answer = Answer(
+            self._conversations,
+            current.block_id,
+            current.message_id,
+            current.user_message_id,
+            current.base,
+            self._checkpoints.hurry,
+        )
+        if current.store:
+            self._checkpoints.join(answer)
         open_parts = current.open_parts
 
         async def tell(events: Sequence[StreamEvent]) -> None:
             answer.add(events)
             if type(events[-1]) is MessageFinish:
                 current.ending = True
-                failure = await self._save(answer, keeper)
+                failure = await self._save(current, answer)
                 current.complete = failure is None
                 events = events if failure is None else [failure]
             await self._log.append(current.run_id, events)
@@ -236,15 +250,16 @@ class LiveRuns:
             await self._log.append(current.run_id, ending)
         finally:
             current.ending = True
-            await self._finish(current, answer, keeper)
+            await self._finish(current, answer)
             turn.files.release()
 
-    async def _save(self, answer: Answer, keeper: asyncio.Task[None] | None) -> StreamError | None:
+    async def _save(self, current: Run, answer: Answer) -> StreamError | None:
         """Store the whole answer before its end is told; where it cannot be stored, that is told instead."""
-        if keeper is None:
+        if not current.store:
             return None
+        await self._checkpoints.leave(answer)
         try:
-            await answer.finish("complete", keeper)
+            await answer.finish("complete")
         except Exception:
             log.exception("answer not saved")
             failure = StreamError("The answer could not be saved. Copy what you need.", "storage_unavailable", 503)
@@ -252,11 +267,12 @@ class LiveRuns:
             return failure
         return None
 
-    async def _finish(self, current: Run, answer: Answer, keeper: asyncio.Task[None] | None) -> None:
+    async def _finish(self, current: Run, answer: Answer) -> None:
         """Save first, then let go of the log: whoever loads in between sees the answer in one of the two."""
         try:
-            if keeper is not None and not current.complete:
-                await answer.finish(current.cut, keeper)
+            if current.store and not current.complete:
+                await self._checkpoints.leave(answer)
+                await answer.finish(current.cut)
                 if answer.empty:
                     await self._bring_back(current)
         except Exception:  # whatever it is, it must not end the task group, and with it every other run

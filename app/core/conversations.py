@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from app.core.messages import Role, UIMessage
+from app.core.said import Growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,12 @@ class ConversationStore(Protocol):
     async def put_answer(self, block_id: str, parent_id: str | None, message: UIMessage, status: AnswerStatus) -> None:
         """Write an answer below the message `parent_id` of the active branch, or replace what an earlier call with
         the same message id wrote. The head moves to it when it is first written, unless the head has moved on.
+        """
+        ...
+
+    async def put_growth(self, growths: Sequence[Growth]) -> None:
+        """Add to what `put_answer` wrote of answers in flight, all at once. It is read only if the process dies before
+        they are written as a whole again. What is not in flight any more is left out.
         """
         ...
 

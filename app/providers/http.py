@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx2
 
 from app.core.errors import ProviderError
@@ -29,13 +30,16 @@ def new_client(endpoint: Endpoint) -> httpx2.AsyncClient:
 
     Proxies of the environment are used, except for a model server on this machine.
     """
+    is_encrypted = endpoint.base_url.startswith("https:")
     return httpx2.AsyncClient(
         follow_redirects=False,
         headers={"Accept-Encoding": "identity"},
         trust_env=not endpoint.is_loopback,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
         event_hooks={"response": [_guard]},
-        transport=None if _is_behind_proxy(endpoint) else AiohttpTransport(httpx2.create_ssl_context()),
+        transport=None
+        if _is_behind_proxy(endpoint)
+        else AiohttpTransport(encrypted=endpoint.base_url.startswith("https:")),
     )
 
 
@@ -73,13 +77,14 @@ def translate(error: Exception, failures: Failures, *, answering: bool) -> Provi
         response = getattr(error, "response", None)
         wait = retry_after(response.headers) if isinstance(response, httpx2.Response) else None
         return failures.status(status, getattr(error, "body", None), wait)
-    cause = error if isinstance(error, httpx2.TransportError | UnreadableResponseError) else error.__cause__
+    own = httpx2.TransportError | UnreadableResponseError | aiohttp.ClientError | OSError
+    cause = error if isinstance(error, own) else error.__cause__
     match cause:
         case UnreadableResponseError():
             return failures.unreadable(str(cause), cause)
         case httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
             return failures.unreadable("the request cannot be sent", cause)
-        case httpx2.TransportError():
+        case httpx2.TransportError() | aiohttp.ClientError() | OSError():
             return failures.cut_off(cause) if answering else failures.unreachable(cause)
         case _:
             return failures.unexpected(error)

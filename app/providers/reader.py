@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.core.errors import ProviderError
-from app.core.events import ModelEvent, ModelFinish
+from app.core.events import ModelEvent, ModelFinish, TextDelta
 from app.core.model import Timeouts
 from app.providers.failures import Failures, ReportedError
 from app.providers.parsing import Mender, Parser
 from app.providers.sound import is_sound
-from app.providers.sse import Event, EventTooLongError, Splitter
+from app.providers.sse import EventTooLongError, Splitter
 from app.providers.watch import Watch
 
 MAX_ANSWER_BYTES = 64_000_000
@@ -112,7 +112,7 @@ class Reader:
 
     def _drop_unsound(self, events: list[ModelEvent]) -> None:
         for number, event in enumerate(events):
-            if not is_sound(event):
+            if not (type(event) is TextDelta and type(event.delta) is str) and not is_sound(event):
                 del events[number:]
                 self._ended = False
                 self._failure = self._failures.unreadable("an event that is not the format's")
@@ -127,8 +127,8 @@ class Reader:
         if not self._ended and self._failure is None:
             self._finish(events)
 
-    def _decode_frames(self, frames: list[Event], events: list[ModelEvent]) -> None:
-        for _, data in frames:
+    def _decode_frames(self, frames: list[bytes], events: list[ModelEvent]) -> None:
+        for data in frames:
             if data == b"[DONE]":
                 self._finish(events)
                 return

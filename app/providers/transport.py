@@ -7,7 +7,6 @@ than all that is done with it afterwards. So a body is read here past httpx2: `b
 from __future__ import annotations
 
 import io
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -39,8 +38,9 @@ def body_of(response: httpx2.Response) -> Body:
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Connections to one service, kept open between requests, TLS sessions included."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+    def __init__(self, *, encrypted: bool) -> None:
+        """`encrypted`: whether certificates will be needed, which take a while to read."""
+        self._context = httpx2.create_ssl_context() if encrypted else True
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -84,17 +84,16 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 class _AiohttpBody(httpx2.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self._content = response.content
-
-    async def read(self) -> bytes:
-        try:
-            return await self._content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.ReadError(str(error)) from error
+        self.read = response.content.readany
+        """It raises aiohttp's errors."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self.read():
-            yield data
+        """For whoever reads it through httpx2: the SDKs, of errors."""
+        try:
+            while data := await self.read():
+                yield data
+        except (aiohttp.ClientError, OSError) as error:
+            raise httpx2.ReadError(str(error)) from error
 
     async def aclose(self) -> None:
         self._response.close()

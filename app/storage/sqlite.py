@@ -18,10 +18,12 @@ from app.core.conversations import AnswerStatus, Branch, Conversation, Conversat
 from app.core.errors import AlreadyExists, InvalidRequest, NotFound, VersionConflict
 from app.core.fold import merge_metadata
 from app.core.messages import UIMessage
+from app.core.said import Growth
 from app.storage.active import page_values, read_active, read_handle
 from app.storage.branches import ALTERNATIVES, copy_messages, read_branch, to_branches
 from app.storage.database import Database, open_database
 from app.storage.drafts import Draft, storable
+from app.storage.growth import forget_growth, put_growth, with_growth
 from app.storage.listing import read_page
 from app.storage.references import read_file_ids
 from app.storage.rows import (
@@ -67,13 +69,14 @@ class SqliteStore:
             return
 
         def mark(connection: Connection) -> None:
-            for row, block_id, body in connection.execute(running):
+            for row, block_id, body in connection.execute(running).fetchall():
                 if not ours(block_id):
                     continue
-                message = UIMessage.model_validate_json(body)
+                message = with_growth(connection, row, UIMessage.model_validate_json(body))
                 metadata = merge_metadata(message.metadata, {"status": "interrupted"})
                 draft = Draft(message.model_copy(update={"metadata": metadata}))
                 write_answer(connection, row, draft, "interrupted", self._now())
+                forget_growth(connection, row)
                 connection.execute(
                     "UPDATE conversations SET version = version + 1 WHERE block_id = :block_id", {"block_id": block_id}
                 )
@@ -143,11 +146,15 @@ class SqliteStore:
                 answer.status = status  # nothing of it comes into the search before it is whole
             write_tree(connection, block_id, tree, now)
             write_answer(connection, answer.row, draft, status, now)
+            forget_growth(connection, answer.row)
             shown = status != "streaming" or (answer.draft is None and not answer.running)
             if shown or tree.changed:
                 write_block(connection, replace(block, head=tree.head, version=block.version + shown, updated_at=now))
 
         await self._database.write(put_answer)
+
+    async def put_growth(self, growths: Sequence[Growth]) -> None:
+        await self._database.write(lambda connection: put_growth(connection, growths))
 
     async def delete(self, block_id: str) -> bool:
         """Also the metadata; what was deleted is then neither in the file nor in its log."""
