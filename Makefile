@@ -10,7 +10,7 @@ REACT = e2e/react
 help: ## Show this
 	@echo "Palaver, a self-hosted AI chat server. It needs make and Python 3.11 or newer; its tests also need Node 18."
 	@echo
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 run: .venv/installed ## Install what is missing, then start the server: make run ARGS="--port 9000"
 	@exec $(VENV)/python -m app serve $(ARGS)

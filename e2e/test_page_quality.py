@@ -234,7 +234,7 @@ def test_colours_of_the_system_leave_everything_to_be_seen(chat: Chat, upstream:
         assert chat.page.locator(filled).first.evaluate("e => getComputedStyle(e).backgroundColor") != paper
     for outlined in ("[aria-current]", ".segments > :has(:checked)"):
         assert chat.page.locator(outlined).first.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
-    for edged in (".send", ".bubble", ".composer-box"):
+    for edged in ("#composer-action .send", ".bubble", ".composer-box"):
         assert chat.page.locator(edged).first.evaluate("e => getComputedStyle(e).borderTopStyle") == "solid"
     gate.open()
     chat.wait()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from secrets import token_hex
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from e2e.chat_page import Chat
 from tests.server_process import ServerProcess, server_process
@@ -87,6 +87,25 @@ def test_another_preset_shows_what_it_brings_and_what_was_typed_stays(chat: Chat
     dialog.get_by_text("Why: each value and who set it").click()
     expect(dialog.get_by_role("row", name="Temperature")).to_contain_text("from this conversation")
     expect(dialog.get_by_role("row", name="Model")).to_contain_text("from the preset fake-openai")
+
+
+def test_what_is_typed_while_another_preset_is_looked_up_stays(chat: Chat) -> None:
+    chat.open()
+    dialog = panel(chat)
+    asked = list[Route]()
+
+    def hold(route: Route) -> None:
+        asked.append(route)
+
+    chat.page.route("**/settings?preview=true", hold)
+    with chat.page.expect_request("**/settings?preview=true"):
+        dialog.get_by_label("Preset", exact=True).select_option("fake-openai")
+    dialog.get_by_label("Temperature").fill("0.2")
+    dialog.get_by_label("Model", exact=True).fill("mine")
+    asked[0].continue_()
+    expect(dialog.get_by_label("Model", exact=True)).to_have_attribute("placeholder", "tiny")
+    expect(dialog.get_by_label("Temperature")).to_have_value("0.2")
+    expect(dialog.get_by_label("Model", exact=True)).to_have_value("mine")
 
 
 def test_what_is_wrong_is_told_at_its_field(page: Page, server: ServerProcess) -> None:

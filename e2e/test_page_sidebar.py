@@ -318,9 +318,7 @@ def test_a_temporary_chat_is_remembered_by_the_page_alone(chat: Chat, clean: Non
     chat.ask("say two", answers=2)
     history = json.loads(chat.page.locator("#history").input_value())
     assert [message["role"] for message in history] == ["user", "assistant"] * 2
-    chat.page.get_by_role("button", name="Make the answer anew").or_(
-        chat.page.locator("[name=regenerate]")
-    ).last.click()
+    chat.answers.last.get_by_role("button", name="Answer again").click()
     chat.wait(2)
     expect(chat.page.get_by_role("heading", level=1)).to_have_text("Temporary chat")
     expect(chat.page.get_by_text("No conversations yet.")).to_be_visible()

@@ -37,9 +37,7 @@ def new_client(endpoint: Endpoint) -> httpx2.AsyncClient:
         trust_env=not endpoint.is_loopback,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
         event_hooks={"response": [_guard]},
-        transport=None
-        if _is_behind_proxy(endpoint)
-        else AiohttpTransport(encrypted=endpoint.base_url.startswith("https:")),
+        transport=None if _is_behind_proxy(endpoint) else AiohttpTransport(encrypted=is_encrypted),
     )
 
 

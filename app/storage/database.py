@@ -11,13 +11,13 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any, TypeVar
+
+import aiosqlite
 
 from app.core.errors import StorageUnavailable
 from app.storage.schema import migrate
@@ -31,7 +31,7 @@ RETRY_AFTER = 2.0
 
 
 class Database:
-    def __init__(self, writer: sqlite3.Connection, reader: sqlite3.Connection, busy_timeout: float) -> None:
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, busy_timeout: float) -> None:
         self._writer = _Thread(writer)
         self._reader = _Thread(reader)
         self._busy_timeout = busy_timeout
@@ -92,58 +92,27 @@ class Database:
 
 
 class _Thread:
-    """A connection and the thread that it is used in. Work is handed over whole: changing threads costs more than most
-    statements.
+    """A connection of aiosqlite's, in a thread of its own. Work is handed over whole: changing threads costs more than
+    most statements.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._closed = False
-        Thread(target=self._serve, name="sqlite", daemon=True).start()
 
     async def do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """What `work` returns or raises. It is done to its end also when nobody waits for it any more."""
+        if self._closed:
+            raise StorageUnavailable("The database is closed: the server is going down.")
         with storage_errors():
-            return await self._hand_over(work)
+            # aiosqlite has no public name for this, which is what all its methods are made of.
+            return await self._connection._execute(work, self._connection._conn)  # type: ignore[no-any-return,no-untyped-call]  # noqa: SLF001
 
     async def close(self) -> None:
         """When everything that was asked for is done."""
         if not self._closed:
-            closed = self._hand_over(sqlite3.Connection.close)
             self._closed = True
-            self._queue.put(None)
-            await closed
-
-    def _hand_over(self, work: Callable[[sqlite3.Connection], Result]) -> asyncio.Future[Result]:
-        if self._closed:
-            raise StorageUnavailable("The database is closed: the server is going down.")
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Result] = loop.create_future()
-
-        def do() -> None:
-            try:
-                tell = partial(_tell, outcome, work(self._connection), None)
-            except BaseException as error:  # noqa: BLE001 - it is raised again where somebody waits for it
-                tell = partial(_tell, outcome, None, error)
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(tell)
-
-        self._queue.put(do)
-        return outcome
-
-    def _serve(self) -> None:
-        while (do := self._queue.get()) is not None:
-            do()
-
-
-def _tell(outcome: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if outcome.done():
-        return
-    if error is not None:
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(result)
+            await self._connection.close()
 
 
 async def open_database(path: Path, busy_timeout: float, now: Callable[[], datetime]) -> Database:
@@ -158,29 +127,26 @@ async def open_database(path: Path, busy_timeout: float, now: Callable[[], datet
         StorageUnavailable: it cannot be opened, is no database, or has a schema that this program does not know.
     """
     with storage_errors():
-        writer, reader = await asyncio.to_thread(_open, path, busy_timeout, now)
+        await asyncio.to_thread(_prepare, path, busy_timeout, now)
+        async with AsyncExitStack() as stack:
+            connect = partial(_connect, path, busy_timeout)
+            writer = await stack.enter_async_context(aiosqlite.Connection(partial(connect, _TO_WRITE), _NO_CHUNKS))
+            reader = await stack.enter_async_context(aiosqlite.Connection(partial(connect, _TO_READ), _NO_CHUNKS))
+            stack.pop_all()
     return Database(writer, reader, busy_timeout)
 
 
-def _open(
-    path: Path, busy_timeout: float, now: Callable[[], datetime]
-) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """One connection to write and one to read."""
-    _prepare(path, busy_timeout, now)
-    with ExitStack() as stack:
-        writer = stack.enter_context(closing(_connect(path, busy_timeout)))
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-            writer.execute(f"PRAGMA {pragma}")
-        reader = stack.enter_context(closing(_connect(path, busy_timeout)))
-        reader.execute("PRAGMA query_only = ON")
-        stack.pop_all()
-    return writer, reader
+_TO_WRITE = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+_TO_READ = ("query_only = ON",)
+_NO_CHUNKS = 1
+"""Rows are never fetched through aiosqlite's cursors."""
 
 
-def _connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, busy_timeout: float, pragmas: Sequence[str]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
     connection.create_function("spaced", 1, spaced, deterministic=True)  # as in `schema`
-    connection.execute("PRAGMA trusted_schema = ON")
+    for pragma in ("trusted_schema = ON", *pragmas):
+        connection.execute(f"PRAGMA {pragma}")
     return connection
 
 

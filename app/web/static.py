@@ -1,7 +1,7 @@
 """Static files, from memory: compressed once, and several of a kind in one answer.
 
-A page names them with a hash of their content, so a browser may keep what it has. `base+layout.css` is the one file after
-the other: what a page needs of a kind costs it one request, and nothing has to be built.
+A page names them with a hash of their content, so a browser may keep what it has. `base+layout.css` is the one file
+after the other: what a page needs of a kind costs it one request, and nothing has to be built.
 """
 
 from __future__ import annotations

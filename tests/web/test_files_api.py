@@ -412,7 +412,7 @@ def test_a_referer_opens_nothing_but_files(open_app: OpenApp) -> None:
 def test_the_page_shows_pictures_and_offers_other_files(client: TestClient) -> None:
     save(client, file_part(data_url(PNG), filename="cat.png"), file_part(data_url(PDF), "application/pdf"))
     page = client.get("/c/b1").text
-    assert f'<img class="picture" src="{url_of(PNG)}" alt="cat.png">' in page
+    assert f'<img class="picture" src="{url_of(PNG)}" alt="cat.png" loading="lazy" decoding="async">' in page
     assert f'href="{url_of(PDF)}?name=' in page
     assert "base64" not in page
 
