@@ -304,7 +304,7 @@ def test_a_call_that_is_stopped_says_so(chat: Chat, upstream: Upstream) -> None:
     expect(card(chat)).to_contain_text("Running…")
     chat.page.get_by_role("button", name="Stop").click()
     chat.wait()
-    expect(card(chat)).to_contain_text("Failed")
+    expect(card(chat)).to_contain_text("Stopped")
     expect(chat.answers).to_contain_text("Stopped.")
     scales.open()
 

@@ -78,17 +78,18 @@ class Channel:
 
     def _take(self) -> bytes:
         """What has come, as bytes. It raises nothing: that would be the run's trouble, and is only the readers'."""
+        data = b""
         try:
             if events := self._tail.take():
-                return self._encoder.encode(events if self.begun else self._begin(events))
-            if self._tail.ended and not self.ended:
+                data = self._encoder.encode(events if self.begun else self._begin(events))
+            if self._tail.ended and not self.ended:  # both at once, for who comes after the end
                 self.ended = True
-                return self._encoder.end() if self.refusal is None else b""
+                data += self._encoder.end() if self.refusal is None else b""
         except Exception as error:  # noqa: BLE001 - whatever it is
             self.failure = error
             self.ended = True
             self._tail.close()
-        return b""
+        return data
 
     def _begin(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
         self.begun = True

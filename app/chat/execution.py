@@ -11,7 +11,7 @@ from app.chat.ledger import CallBook
 from app.chat.made_files import MadeFiles
 from app.chat.outputs import limited, plain
 from app.core.events import SourceUrl, StreamEvent, ToolOutputAvailable, ToolOutputError
-from app.core.tools import Tool, ToolContext, ToolFailure, ToolOutput, ToolRecord
+from app.core.tools import CANCELLED, Tool, ToolContext, ToolFailure, ToolOutput, ToolRecord
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ MOST_SOURCES = 20
 _CHUNK = 100
 """Characters that it takes to show nothing."""
 
-CANCELLED = "The call was cancelled before it had a result."
 FAILED = "The tool failed."
 NOT_JSON = "The tool gave back something that is not JSON."
 

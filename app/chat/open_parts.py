@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.chat.execution import CANCELLED
 from app.core.events import (
     ReasoningDelta,
     ReasoningEnd,
@@ -22,7 +21,7 @@ from app.core.events import (
     ToolOutputDenied,
     ToolOutputError,
 )
-from app.core.tools import ToolRecord
+from app.core.tools import CANCELLED, ToolRecord
 
 
 class OpenParts:

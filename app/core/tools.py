@@ -151,6 +151,9 @@ not run yet; `running`: so it stays where the server was killed; `denied` includ
 
 SETTLED: frozenset[CallState] = frozenset({"done", "failed", "denied"})
 
+CANCELLED = "The call was cancelled before it had a result."
+"""The `error_text` of a call that ended with its answer, because somebody stopped that or the server went away."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRecord:

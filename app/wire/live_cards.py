@@ -19,6 +19,7 @@ from app.core.events import (
     ToolOutputError,
 )
 from app.core.messages import ToolPart, UIMessage, approval_of
+from app.core.tools import CANCELLED
 from app.wire.tool_card import ENDED, Condition, ToolCard, confirm_card, show_input, shown_output, tool_card
 from app.wire.transcript import show_duration
 
@@ -55,7 +56,9 @@ class LiveCards:
                 condition: Condition = "running" if event.preliminary else "done"
                 self._change(call_id, condition, **shown_output(output))
             case ToolOutputError(_, text):
-                self._change(call_id, "failed", **shown_output(None), error=text)
+                stopped = text == CANCELLED
+                condition = "stopped" if stopped else "failed"
+                self._change(call_id, condition, **shown_output(None), error="" if stopped else text)
             case ToolOutputDenied():
                 self._change(call_id, "denied", approval_id=None)
             case ToolApprovalRequest(_, approval_id):

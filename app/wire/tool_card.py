@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from app.core.messages import ToolPart
+from app.core.tools import CANCELLED
 
-Condition: TypeAlias = Literal["writing", "running", "asking", "waiting", "done", "failed", "denied"]
+Condition: TypeAlias = Literal["writing", "running", "asking", "waiting", "done", "failed", "stopped", "denied"]
 
 LABELS: Mapping[Condition, str] = {
     "writing": "Preparing…",
@@ -19,6 +20,7 @@ LABELS: Mapping[Condition, str] = {
     "waiting": "No result",
     "done": "Done",
     "failed": "Failed",
+    "stopped": "Stopped",
     "denied": "Not allowed",
 }
 
@@ -71,6 +73,8 @@ class ToolCard:
 def tool_card(part: ToolPart, duration: str = "") -> ToolCard:
     """The card of a stored call."""
     condition = "waiting" if part.preliminary else _CONDITIONS[part.state]  # it would have gone on
+    if condition == "failed" and part.error_text == CANCELLED:
+        condition = "stopped"
     if (asking := confirm_card(part.name, part.input, part.asks)) is not None:
         return asking
     done = condition == "done"

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from app.chat.calls import CUT_OFF, MOST_CALLS, TOO_MANY
-from app.chat.execution import CANCELLED
 from app.core.errors import StorageUnavailable
 from app.core.events import (
     Abort,
@@ -36,7 +35,7 @@ from app.core.events import (
 from app.core.fold import fold
 from app.core.messages import parse_messages
 from app.core.model import Text, ToolCall, ToolResult, TurnRequest
-from app.core.tools import Tool, ToolContext, ToolFailure, ToolFile, ToolOutput, ToolSource, ToolSpec
+from app.core.tools import CANCELLED, Tool, ToolContext, ToolFailure, ToolFile, ToolOutput, ToolSource, ToolSpec
 from app.core.values import Values
 from tests.chat.scripted import ScriptedProvider, SteppedProvider, calling, saying
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.chat.approvals import UNFINISHED
-from app.chat.execution import CANCELLED
+from app.core.tools import CANCELLED
 from tests.durability.client import Chat, rows, user, wait_until
 from tests.server_process import ServerProcess, server_process
 from tests.upstream import Upstream, chat_answer, chat_chunk, chat_frames

@@ -204,6 +204,12 @@ def test_a_stopped_answer_keeps_what_was_said(client: TestClient) -> None:
     assert "Stopped." in client.get("/c/chat-1").text
 
 
+def test_stop_as_a_plain_form_leads_back_to_the_conversation(client: TestClient) -> None:
+    say(client, "say hi")
+    stopped = client.post("/c/chat-1/stop", headers=FORM)
+    assert (stopped.status_code, stopped.headers["location"]) == (303, "/c/chat-1")
+
+
 def test_the_last_answer_can_be_made_anew(client: TestClient) -> None:
     page = say(client, "say hi")
     answer_id = re.search(r'name="regenerate" value="([^"]+)"', page)

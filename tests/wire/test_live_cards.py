@@ -17,6 +17,7 @@ from app.core.events import (
     ToolOutputError,
 )
 from app.core.messages import UIMessage
+from app.core.tools import CANCELLED
 from app.wire.live_cards import LiveCards
 from app.wire.tool_card import ToolCard
 
@@ -89,6 +90,11 @@ def test_a_preliminary_output_is_no_end() -> None:
     (card,) = changed(live([CALL, ToolOutputAvailable("c", {"done": 1}, preliminary=True)]))
     assert (card.condition, card.duration) == ("running", "")
     assert "done" in card.text
+
+
+def test_a_call_that_ends_with_its_answer_is_stopped() -> None:
+    (card,) = changed(live([CALL, ToolOutputError("c", CANCELLED)]))
+    assert (card.condition, card.error) == ("stopped", "")
 
 
 def test_an_error_takes_the_place_of_what_came_before() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.messages import ToolPart, approval_metadata
+from app.core.tools import CANCELLED
 from app.wire.tool_card import MOST_CHARACTERS, MOST_ROWS, Table, as_table, show_name, show_output, tool_card
 
 
@@ -29,6 +30,11 @@ def test_every_state_has_a_word(state: str, condition: str) -> None:
     found = card(state, input={"a": 1})
     assert found.condition == condition
     assert found.label
+
+
+def test_a_call_that_ended_with_its_answer_is_stopped() -> None:
+    found = card("output-error", input={}, errorText=CANCELLED)
+    assert (found.condition, found.label, found.error) == ("stopped", "Stopped", "")
 
 
 def test_only_a_request_that_is_open_can_be_answered() -> None:
