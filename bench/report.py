@@ -74,6 +74,11 @@ def page(figures: Figures) -> str:
         "took longer than a quarter of a second." + _saturation(figures),
         first_delta_table(figures),
         "What a server adds before the first delta while nothing else goes on.",
+        "## The page",
+        page_table(figures),
+        "Milliseconds of the browser's main thread, in headless Chromium: for opening a conversation, and for each "
+        "flush of an answer at its end (60 deltas a second; 5,000 lines of code and 2,000 rows ten at a time). *Longest* is the "
+        "longest task while it opens, as the clock has it; *shift* is Chromium's measure of what jumps, to the end.",
         "## Memory",
         "![Memory by number of streams](memory.svg)",
         f"Resident memory of a server while the streams flow, {plan['level_seconds']:g} seconds after the last of them "
@@ -93,6 +98,8 @@ def summary(figures: Figures) -> str:
         tables.append(cpu_table(figures))
     if "streams" in figures:
         tables.append(streams_table(figures))
+    if "page" in figures:
+        tables.append(page_table(figures))
     if "first-delta" in figures:
         tables.append(first_delta_table(figures))
     return "\n\n".join(tables)
@@ -117,6 +124,17 @@ def cpu_table(figures: Figures) -> str:
 def first_delta_table(figures: Figures) -> str:
     rows = [(WAYS[name].title, _shown(of["p50"]), _shown(of["p99"])) for name, of in figures["first-delta"].items()]
     return _table(("before the first delta", "p50, ms", "p99, ms"), rows)
+
+
+def page_table(figures: Figures) -> str:
+    names = ("open", "longest", "kilobytes", "prose", "code", "table", "shift")
+    rows = [
+        (f"{int(length):,}", *(_shown(of[name]) for name in names))
+        for length, of in figures.get("page", {}).items()
+        if length.isdigit()
+    ]
+    head = ("messages", "opening", "longest", "KB of HTML", "flush: prose", "code", "table", "shift")
+    return _table(head, rows) if rows else "Not measured here."
 
 
 def streams_table(figures: Figures) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from bench import latency, machine
 from bench.cpu import CpuBench, in_turn
+from bench.page import page
 from bench.plan import Plan
 from bench.servers import Process, available, servers, upstream
 from bench.start import start
@@ -24,8 +25,13 @@ MEASUREMENTS: Mapping[str, tuple[str, ...]] = {
     "request": ("proxy", "transform", "palaver", "palaver-anthropic", "naive", "node"),
     "first-delta": ("direct", "proxy", "palaver", "palaver-anthropic", "naive", "node"),
     "streams": ("direct", "proxy", "palaver", "naive", "node"),
+    "page": ("palaver",),
 }
 """What is measured, and of whom."""
+
+
+APART = ("start", "streams", "page")
+"""Measurements that are not made of all servers in turn."""
 
 
 def measure(plan: Plan, tell: Tell, *, only: Sequence[str] = (), ways: Sequence[str] = ()) -> Figures:
@@ -50,6 +56,8 @@ def measure(plan: Plan, tell: Tell, *, only: Sequence[str] = (), ways: Sequence[
     with machine.pinned(machine.LOAD_CORES), upstream() as service:
         if "start" in chosen:
             found["start"] = start(plan, service, _telling(tell, "start"))
+        if "page" in chosen:
+            found["page"] = page(plan, service, _telling(tell, "page"))
         found |= _measure_in_turn(plan, chosen, service, tell)
         if "streams" in chosen:
             found["streams"] = latency.streams(plan, chosen["streams"], service, _telling(tell, "streams"))
@@ -58,7 +66,7 @@ def measure(plan: Plan, tell: Tell, *, only: Sequence[str] = (), ways: Sequence[
 
 def _measure_in_turn(plan: Plan, chosen: Mapping[str, Sequence[str]], service: Process, tell: Tell) -> Figures:
     """What is asked of all servers in turn, so that all of them run at the same time."""
-    kinds = [kind for kind in chosen if kind not in ("start", "streams")]
+    kinds = [kind for kind in chosen if kind not in APART]
     names = list(dict.fromkeys(name for kind in kinds for name in chosen[kind]))
     found: Figures = {"foreign": {}}
     with servers({WAYS[name].server for name in names}, service, page_model=plan.paced_model) as running:

@@ -36,6 +36,10 @@ def _level(figure: str) -> Callable[[Figures], float]:
     return lambda figures: figures["streams"]["palaver"][MOST_STREAMS][figure]
 
 
+def _page(figure: str) -> Callable[[Figures], float]:
+    return lambda figures: figures["page"]["2000"][figure]
+
+
 def _second_reader(figures: Figures) -> float:
     paced = figures["paced"]
     return 100 * (paced["palaver-twice"] / paced["palaver"] - 1)
@@ -60,5 +64,8 @@ TARGETS = (
     Target("from the start to the first answer", 0.6, "s", lambda figures: figures["start"]["seconds"]),
     Target("memory at rest", 60, "MB", lambda figures: figures["start"]["megabytes"]),
     Target("a second reader of the same answer", 30, "% of the first", _second_reader),
+    Target("opening 2,000 messages in the browser", 100, "ms of its main thread", _page("open")),
+    Target("the HTML of 2,000 messages", 200, "KB", _page("kilobytes")),
+    Target("a flush of an answer after 2,000 messages", 4, "ms of the main thread", _page("prose")),
     Target("the page's HTML, CPU per delta", 4, "times the JSON stream", _ratio("paced", "palaver-page", "palaver")),
 )

@@ -4,8 +4,10 @@ It prints its port. The name of the model says what to send:
 
     paced-<deltas>-<per second>        one write each, at that pace
     burst-<writes>-<deltas per write>  one write after the other, with a breath between them
+    code-<deltas>-<per second>         ten lines of one block of code each, at that pace
+    table-<deltas>-<per second>        ten rows of one table each
 
-The text of every delta holds the time of its write, `@` and nine digits: microseconds of the monotonic clock, which all
+But for code and tables, the text of every delta holds the time of its write, `@` and nine digits: microseconds of the monotonic clock, which all
 processes of a machine share. Whoever reads the stream can tell how long each took, and count them.
 """
 
@@ -16,10 +18,16 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 
 STAMP_RANGE = 10**9
+LINES = {
+    "code": (b"```python\\n", b"value_%d = compute('text', value)  # a line\\n"),
+    "table": (b"| a | b | c |\\n|---|---|---|\\n", b"| %d | some words | **more** |\\n"),
+}
+"""What an answer of one long block begins with, and is made of; as JSON has it."""
 PARAGRAPH = 60
 """Deltas after which a paragraph ends, as in prose."""
 BREATH = 0.004
@@ -44,6 +52,11 @@ class Wire:
     def delta(self, number: int) -> bytes:
         blank = b"\\n\\n" if number % PARAGRAPH == PARAGRAPH - 1 else b" "
         return b"%b%b@%09d%b" % (self.before, blank, time.monotonic_ns() // 1000 % STAMP_RANGE, self.after)
+
+    def lines(self, kind: str, number: int) -> bytes:
+        opening, line = LINES[kind]
+        text = b"".join(line % (10 * number + of_ten) for of_ten in range(10))
+        return self.before + (opening if number == 0 else b"") + text + self.after
 
 
 def _event(value: dict[str, object], name: str | None = None) -> bytes:
@@ -108,6 +121,7 @@ class Upstream(asyncio.Protocol):
     def _begin(self, wire: Wire, model: str) -> None:
         kind, count, number = model.split("-")
         self._wire = wire
+        self._delta = partial(wire.lines, kind) if kind in LINES else wire.delta
         if kind == "burst" and count == "1":
             self._transport.write(_HEAD + _chunk(wire.start + self._deltas(int(number))) + self._end())
             return
@@ -121,7 +135,7 @@ class Upstream(asyncio.Protocol):
         self._paced(0, int(count), self._loop.time() - interval * (1 - phase), interval)
 
     def _paced(self, sent: int, count: int, begun: float, interval: float) -> None:
-        self._transport.write(_chunk(self._wire.delta(sent)))
+        self._transport.write(_chunk(self._delta(sent)))
         sent += 1
         if sent < count:
             due = begun + sent * interval

@@ -114,7 +114,7 @@ def test_what_is_around_the_messages_looks_for_nothing_deep_down() -> None:
     """Such a `:has()` would search all messages with every piece of an answer."""
     around = re.compile(r"(?:html|body|:root|main|\.chat|\.transcript|\.message|\.parts|\.prose)[^\s,{]*:has\((?!> )")
     sheets = {path.name: path.read_text() for path in (ROOT / "static").glob("*.css")}
-    assert {name: around.findall(text) for name, text in sheets.items()} == dict.fromkeys(sheets, [])
+    assert {name: around.findall(text) for name, text in sheets.items()} == {name: [] for name in sheets}
 
 
 def test_an_answer_takes_one_connection(chat: Chat, upstream: Upstream) -> None:

@@ -23,7 +23,7 @@ from app.core.files import IMAGE_TYPES, File
 from app.core.heal import ANSWER_ENDED, Dialogue, Repair
 from app.core.messages import FilePart, OtherPart, Part, ReasoningPart, StepStartPart, TextPart, ToolPart, UIMessage
 from app.core.model import Content, ModelMessage, Reasoning, Text, ToolCall, ToolResult
-from app.core.tools import SETTLED, ToolRecord
+from app.core.tools import CANCELLED, SETTLED, ToolRecord
 
 NOT_SENT = "[An attachment that could not be sent stood here.]"
 FILE_ANSWER = "[The answer is a file.]"
@@ -275,6 +275,6 @@ def _result(record: ToolRecord) -> ToolResult:
             reason = f" They said: {record.error_text}" if record.error_text else ""
             output, is_error = f"The user did not allow this call.{reason}", True
         case _:
-            output, is_error = "The call was cancelled before it had a result.", True
+            output, is_error = CANCELLED, True
     call = _call(record)
     return ToolResult(call.id, call.name, output, is_error, call.provider_executed, record.result_metadata)

@@ -126,10 +126,13 @@ def explained(resolved: Resolved) -> Sequence[Why]:
     values = [
         Why(label, _text(value, most=_LONGEST_SHOWN), _origin(resolved, resolved.layers[field], said=value is not None))
         for field, label in LABELS.items()
-        for value in [getattr(resolved.values, field)]
+        for value in [resolved.values.said().get(field, _BUILT_IN.get(field))]
     ]
     return [first, *values]
 
+
+_BUILT_IN: Mapping[str, Any] = {"on_disconnect": "continue"}
+"""What holds where nobody says anything, and no service decides."""
 
 _PRESET_ORIGINS: Mapping[PresetLayer, str] = {
     "url": "from the address",

@@ -146,7 +146,9 @@ def _plots(report: UsageReport, period: Period, today: date) -> Mapping[str, Col
 
     def plot(height: int, kind: str) -> ColumnChart:
         data = [Datum(f"{day:{name}}", _hint(day, total, kind), _values(total, kind)) for day, total in days]
-        return column_chart(data, height=height, label=axis_dollars if kind == "cost" else short)
+        return column_chart(
+            data, height=height, label=axis_dollars if kind == "cost" else short, least_step=0 if kind == "cost" else 1
+        )
 
     return {"token_plot": plot(TALL, "tokens"), "cost_plot": plot(SMALL, "cost"), "call_plot": plot(SMALL, "calls")}
 

@@ -74,15 +74,18 @@ class ColumnChart:
     marks: tuple[Mark, ...]
 
 
-def column_chart(data: Sequence[Datum], *, height: int, label: Callable[[float], str]) -> ColumnChart:
+def column_chart(
+    data: Sequence[Datum], *, height: int, label: Callable[[float], str], least_step: float = 0
+) -> ColumnChart:
     """Columns side by side, the series of each on top of each other.
 
     Args:
         data: from left to right; at least one.
         height: in pixels, without the labels below.
         label: how a value of the axis is written.
+        least_step: between two lines; 1 where halves mean nothing.
     """
-    step, top = scale(max(sum(datum.values.values()) for datum in data))
+    step, top = scale(max(sum(datum.values.values()) for datum in data), least_step)
     place = 100 / len(data)
     bar = place * _FILLED
     columns = tuple(
@@ -102,13 +105,14 @@ def column_chart(data: Sequence[Datum], *, height: int, label: Callable[[float],
     return ColumnChart(height, round(place, 4), round(bar, 4), columns, lines, _marks(data))
 
 
-def scale(largest: float) -> tuple[float, float]:
+def scale(largest: float, least_step: float = 0) -> tuple[float, float]:
     """The step between two lines and the top of the axis, both round numbers."""
     if largest <= 0:
         return 1.0, 1.0
     rough = largest / _MOST_LINES
     power = 10.0 ** floor(log10(rough))
     step = next((factor for factor in _STEPS if factor * power >= rough * (1 - 1e-9)), 10.0) * power
+    step = max(step, least_step)
     count = 1
     while step * count < largest * (1 - 1e-9):
         count += 1
