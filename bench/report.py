@@ -77,8 +77,9 @@ def page(figures: Figures) -> str:
         "## The page",
         page_table(figures),
         "Milliseconds of the browser's main thread, in headless Chromium: for opening a conversation, and for each "
-        "flush of an answer at its end (60 deltas a second; 5,000 lines of code and 2,000 rows ten at a time). *Longest* is the "
-        "longest task while it opens, as the clock has it; *shift* is Chromium's measure of what jumps, to the end.",
+        "flush of an answer at its end (60 deltas a second; 5,000 lines of code and 2,000 rows ten at a time). "
+        "*Longest* is the longest task while it opens, as the clock has it; *shift* is Chromium's measure of what "
+        "jumps, to the end.",
         "## Memory",
         "![Memory by number of streams](memory.svg)",
         f"Resident memory of a server while the streams flow, {plan['level_seconds']:g} seconds after the last of them "
@@ -171,7 +172,7 @@ _METHOD = """\
 
 
 def _target_row(target: Target, value: float | None) -> tuple[str, ...]:
-    limit = f"≤ {target.limit:.2g} {target.unit}" if target.limit else "none"
+    limit = f"≤ {target.limit:.3g} {target.unit}" if target.limit else "none"
     if value is None:
         return (target.figure, limit, "", "not measured here")
     if value <= target.limit:

@@ -7,8 +7,9 @@ It prints its port. The name of the model says what to send:
     code-<deltas>-<per second>         ten lines of one block of code each, at that pace
     table-<deltas>-<per second>        ten rows of one table each
 
-But for code and tables, the text of every delta holds the time of its write, `@` and nine digits: microseconds of the monotonic clock, which all
-processes of a machine share. Whoever reads the stream can tell how long each took, and count them.
+But for code and tables, the text of every delta holds the time of its write, `@` and nine digits: microseconds of the
+monotonic clock, which all processes of a machine share. Whoever reads the stream can tell how long each took, and count
+them.
 """
 
 from __future__ import annotations

@@ -140,34 +140,6 @@ def conversation(chat: Chat, _: Upstream) -> Iterator[str]:
     yield "shared"
 
 
-def messages(chat: Chat, _: Upstream) -> Iterator[str]:
-    page = chat.page
-    chat.open()
-    answer = chat.ask("say hi")
-    answer.hover()
-    more = chat.answers.get_by_role("button", name="More")
-    more.click()
-    expect(page.get_by_role("menuitem", name="Details")).to_be_visible()
-    yield "menu of a message"
-    page.get_by_role("menuitem", name="Details").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-    yield "details of a message"
-    page.keyboard.press("Escape")
-    answer.hover()
-    more.click()
-    page.get_by_role("menuitem", name="Delete").click()
-    expect(page.get_by_role("dialog").get_by_role("button", name="Delete")).to_be_visible()
-    yield "deleting a message"
-    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Bad answer").click()
-    expect(page.locator("#comment")).to_be_visible()
-    yield "rated"
-    page.keyboard.press("Escape")
-    message = chat.stored()[-1]["id"]
-    page.goto(f"{page.url}/message?id={message}")
-    yield "message"
-
-
 def tools(chat: Chat, _: Upstream) -> Iterator[str]:
     page = chat.page
     chat.open("tools")
@@ -358,7 +330,7 @@ def plain(chat: Chat, _: Upstream) -> Iterator[str]:
 STORIES: Sequence[Story] = (
     new_chat,
     conversation,
-    messages,
+    one_message,
     tools,
     streaming,
     failing,
@@ -366,6 +338,5 @@ STORIES: Sequence[Story] = (
     listing,
     templates,
     other_pages,
-    one_message,
     plain,
 )

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from secrets import token_hex
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -39,10 +40,16 @@ def keep(server: ServerProcess, text: str, updated: str | None = None) -> str:
 
 @pytest.fixture
 def clean(server: ServerProcess) -> None:
-    """No conversations of earlier tests."""
-    with urlopen(f"{server.url}/api/ai/conversations?archived=all&limit=200") as answer:
-        for item in json.load(answer)["conversations"]:
+    """No conversations of earlier tests, however many: a list has at most 200."""
+    while items := listed(server):
+        for item in items:
             call(server, "DELETE", f"/api/ai/conversations/{item['id']}")
+
+
+def listed(server: ServerProcess) -> list[dict[str, Any]]:
+    with urlopen(f"{server.url}/api/ai/conversations?archived=all&limit=200") as answer:
+        conversations: list[dict[str, Any]] = json.load(answer)["conversations"]
+        return conversations
 
 
 def row(chat: Chat, title: str) -> Locator:

@@ -114,4 +114,4 @@ def test_it_fits_every_window(browser: Browser, books: ServerProcess, width: int
         expect(page.get_by_role("img", name="Tokens by day")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= document.body.clientWidth")
         colour = page.locator(".plot .input").first.evaluate("bar => getComputedStyle(bar).fill")
-        assert colour == ("rgb(15, 118, 110)" if colours == "light" else "rgb(79, 191, 176)")
+        assert colour == ("rgb(15, 118, 110)" if colours == "light" else "rgb(92, 201, 187)")

@@ -20,7 +20,7 @@ def endpoints() -> Iterator[tuple[str, str]]:
     for route in routes(ROOT / "static"):
         if isinstance(route, Route):
             path = route.path.replace("{block_id}", "{blockId}").replace("{chat_id:path}", "{chatId}")
-            path = path.replace("{message_id:path}", "{messageId}")
+            path = path.replace("{message_id:path}", "{messageId}").replace("{path:path}", "{path}")
             yield from ((method, path) for method in sorted((route.methods or set()) - {"HEAD"}))
 
 

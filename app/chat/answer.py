@@ -49,7 +49,8 @@ class Answer:
         self._message_id = message_id
         self._parent_id = parent_id
         self._draft = Draft(base)
-        self._is_new = base is None
+        self._is_stored = base is not None
+        """There is something on the disk that can grow."""
         self._hurry = hurry
         self._follower = Follower()
         self._events: list[StreamEvent] = []
@@ -80,7 +81,7 @@ class Answer:
         said = self._follower.follow(self._events[self._written :])
         self._written = len(self._events)
         self._unwritten_characters = 0
-        if said is None or self.is_behind:
+        if said is None or self.is_behind or not self._is_stored:
             return None
         return Growth(self._block_id, self._message_id, said)
 
@@ -120,13 +121,14 @@ class Answer:
             self._draft.apply(event)
         self._folded = len(self._events)
         message = self._draft.message()
-        if message is None or (self._is_new and self.empty):
+        if message is None or (self.empty and not self._is_stored):
             return
         metadata = merge_metadata(message.metadata, ending)
         if status == "complete":
             metadata.pop("error", None)  # of an earlier run that this one went on with
         message = message.model_copy(update={"metadata": metadata})
         await self._conversations.put_answer(self._block_id, self._parent_id, message, status)
+        self._is_stored = True
 
     def _outcome(self, cut: AnswerStatus) -> tuple[AnswerStatus, Mapping[str, object]]:
         """How it ended, and what its metadata says of that; nothing where it ended well."""

@@ -22,10 +22,10 @@ class Letters:
 
     format = "letters"
     media_type = "text/plain"
-    headers = {}
     keep_alive = b""
 
     def __init__(self, fails_at=None):
+        self.headers = {}
         self.batches = []
         self.ends = 0
         self._fails_at = fails_at

@@ -186,8 +186,18 @@ class Chat:
             return stream.status == 200
 
 
+ROWS = """
+SELECT id, role, status, text || coalesce((
+  SELECT group_concat(said, '') FROM (
+    SELECT piece.value ->> 1 AS said FROM growth, json_each(growth.said) AS piece
+    WHERE growth.row = messages.row AND piece.value ->> 0 = 'text' ORDER BY growth.number, piece.key
+  )
+), '') FROM messages WHERE block_id = ? ORDER BY row
+"""
+"""The text of an answer in flight is what was written as a whole, and the pieces that have come since."""
+
+
 def rows(folder: Path, block: str) -> list[tuple[str, str, str, str]]:
     """Id, role, status and text of each message of the block, from the file itself; oldest first."""
     with closing(sqlite3.connect(f"file:{folder}/data/palaver.db?mode=ro", uri=True)) as database:
-        select = "SELECT id, role, status, text FROM messages WHERE block_id = ? ORDER BY row"
-        return database.execute(select, [block]).fetchall()
+        return database.execute(ROWS, [block]).fetchall()
