@@ -93,6 +93,9 @@ class Answer:
         except AppError as error:
             self.is_behind = True
             log.warning("checkpoint not saved", extra={"block_id": self._block_id, "code": error.code})
+        except Exception:  # an answer that cannot be made must not end the others: a task group falls as one
+            self.is_behind = True
+            log.exception("checkpoint not made", extra={"block_id": self._block_id})
 
     @property
     def empty(self) -> bool:

@@ -12,7 +12,7 @@ receiver notes what it lacks, and hands that over at the client's own pace, as a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 from app.core.events import StreamError, StreamEvent
 from app.core.ports import Encoder, Tail
@@ -24,6 +24,8 @@ Opening = Callable[[Sequence[StreamEvent]], Sequence[StreamEvent]]
 
 _MOST_BYTES = 65_536
 """Of what has piled up, at a time."""
+_MOST_EVENTS = 512
+"""Of what a late reader lacks, at a time: bytes of its own for all of it would cost more than the answer, each time."""
 
 
 class Channel:
@@ -50,14 +52,14 @@ class Channel:
 
     def join(self) -> Receiver:
         """The reader for whom the channel was made."""
-        return self._join(self._earlier)
+        data, self._earlier = self._earlier, b""
+        return self._join(iter((data,)))
 
     def join_late(self, earlier: Sequence[StreamEvent], encoder: Encoder) -> Receiver:
         """Another reader, who lacks `earlier`, all that has come so far; `encoder` is like the channel's, but new."""
-        data = b""
-        if self.refusal is None and self.failure is None:
-            data = encoder.encode(earlier) + (encoder.end() if self.ended else b"")
-        return self._join(data)
+        if self.refusal is not None or self.failure is not None:
+            return self._join(iter(()))
+        return self._join(_encoded(earlier, encoder, ended=self.ended))
 
     def leave(self, receiver: Receiver) -> None:
         if receiver in self._receivers:
@@ -66,7 +68,7 @@ class Channel:
                 self._tail.close()
                 self._on_empty(self)
 
-    def _join(self, earlier: bytes) -> Receiver:
+    def _join(self, earlier: Iterator[bytes]) -> Receiver:
         receiver = Receiver(self, earlier)
         self._receivers.append(receiver)
         return receiver
@@ -102,10 +104,12 @@ class Channel:
 class Receiver:
     """One client of a channel."""
 
-    def __init__(self, channel: Channel, earlier: bytes) -> None:
+    def __init__(self, channel: Channel, earlier: Iterator[bytes]) -> None:
         self.channel = channel
-        self._lacks = [earlier] if earlier else []
-        """What the client has not been sent yet, because it takes nothing at the moment."""
+        self._earlier = earlier
+        """What had come before the client did."""
+        self._lacks: list[bytes] = []
+        """What has come since and the client has not been sent yet, because it takes nothing at the moment."""
         self._write: Write | None = None
         """Set while the client lacks nothing."""
         self._woken: asyncio.Future[None] | None = None
@@ -121,6 +125,9 @@ class Receiver:
         Raises:
             Exception: what the encoder raised.
         """
+        for data in self._earlier:
+            if data:
+                yield data
         while True:
             if self._lacks:
                 yield self._next()
@@ -160,6 +167,13 @@ class Receiver:
         data = b"".join(self._lacks[:number])
         del self._lacks[:number]
         return data
+
+
+def _encoded(events: Sequence[StreamEvent], encoder: Encoder, *, ended: bool) -> Iterator[bytes]:
+    for start in range(0, len(events), _MOST_EVENTS):
+        yield encoder.encode(events[start : start + _MOST_EVENTS])
+    if ended:
+        yield encoder.end()
 
 
 async def batches(tail: Tail) -> AsyncGenerator[Sequence[StreamEvent], None]:

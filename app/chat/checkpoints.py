@@ -81,8 +81,9 @@ class Checkpoints:
             return
         try:
             await self._conversations.put_growth(growths)
-        except AppError as error:
-            log.warning("checkpoint not saved", extra={"answers": len(grown), "code": error.code})
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answers go on, and so do all others
+            code = error.code if isinstance(error, AppError) else type(error).__name__
+            log.warning("checkpoint not saved", extra={"answers": len(grown), "code": code})
             for answer in grown:
                 answer.is_behind = True
 

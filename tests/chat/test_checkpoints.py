@@ -313,6 +313,15 @@ async def test_one_answer_that_cannot_be_saved_takes_nothing_from_the_others(des
         assert await desk.after_a_crash(block) == parts(TextStart("t"), TextDelta("t", "a"))
 
 
+async def test_one_answer_that_cannot_be_made_takes_nothing_from_the_others(desk, caplog):
+    broken, other = await desk.answer("broken"), await desk.answer("other")
+    broken.add([*START, TextDelta("nobody", "a")])
+    await desk.said(other, *START, TextStart("t"), TextDelta("t", "a"))
+    await desk.said(other, TextDelta("t", "b"))
+    assert await desk.after_a_crash("other") == parts(TextStart("t"), TextDelta("t", "ab"))
+    assert "checkpoint not made" in caplog.messages
+
+
 async def test_leaving_waits_for_a_checkpoint_that_is_being_written(desk):
     answer = await desk.answer()
     await desk.said(answer, *START, TextStart("t"), TextDelta("t", "a"))
