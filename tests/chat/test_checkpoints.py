@@ -157,6 +157,8 @@ async def desk(tmp_path):
             store = Store(real)
             desk = Desk(store, path, Checkpoints(store, tasks))
             yield desk
+            if store.held is not None:
+                store.held.set()
             for answer in list(desk.checkpoints._answers):
                 await desk.checkpoints.leave(answer)
     finally:
