@@ -184,6 +184,7 @@ upload.removeAttribute("name"); // what is chosen is on the server when the form
 upload.addEventListener("change", () => {
   add(upload.files);
   upload.value = "";
+  text.focus(); // what is typed next is the message
 });
 list.addEventListener("click", ({ target }) => {
   const item = target.closest("li");

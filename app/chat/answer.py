@@ -26,7 +26,7 @@ from app.core.said import Follower, Growth
 log = logging.getLogger(__name__)
 
 CHECKPOINT_CHARACTERS = 4_000
-"""After so many a checkpoint is due at once. That leaves room for the write itself within 8 KB."""
+"""After so many of text a checkpoint is due at once: 4 KB of English, with as much again for what comes meanwhile."""
 SAVE_PAUSES = (0.5, 2.0)
 """Seconds between attempts to save a whole answer."""
 

@@ -143,20 +143,28 @@ class Receiver:
 
     def wake(self, data: bytes) -> None:
         """More has come: hand it over, or see to it that somebody does."""
-        if data and self._write is not None and not self._lacks and not self.channel.ended and self._write(data):
+        if data and not self._lacks and not self.channel.ended and self._hand_over(data):
             return
         if data:
             self._lacks.append(data)
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
 
+    def _hand_over(self, data: bytes) -> bool:
+        """Raises nothing: what is wrong with one client's socket is for its own response to meet, not for the run."""
+        try:
+            return self._write is not None and self._write(data)
+        except Exception:  # noqa: BLE001 - whatever it is, `pieces` comes to it next
+            return False
+
     async def _wait(self, write: Write | None) -> None:
-        self._woken = asyncio.get_running_loop().create_future()
+        woken = self._woken = asyncio.get_running_loop().create_future()
         self._write = write
         try:
-            await self._woken
+            await woken
         finally:
-            self._write = self._woken = None
+            if self._woken is woken:  # `begin` may be cancelled only after `pieces` has come
+                self._write = self._woken = None
 
     def _next(self) -> bytes:
         """Some of what the client lacks."""

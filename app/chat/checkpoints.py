@@ -74,7 +74,7 @@ class Checkpoints:
             growth = answer.growth()
             if growth is None:
                 await answer.checkpoint()
-            else:
+            elif growth.said:
                 grown.append(answer)
                 growths.append(growth)
         if not growths:

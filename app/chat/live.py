@@ -1,7 +1,8 @@
 """Running turns: a run belongs to the application, not to the request that asked for it.
 
-Each run is a task in the application's task group that writes to the stream log; HTTP responses only tail the log.
-So a closed tab stops nothing, a second tab sees the same, and a slow reader slows nobody.
+Each run is a task in the application's task group that writes to the stream log, and through its channels to the
+sockets of all who read it (`chat/channel`). So a closed tab stops nothing, a second tab sees the same, and a slow reader
+slows nobody.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Run:
     """The branch as it was before: shown again if the new answer fails before its first word."""
     on_disconnect: OnDisconnect = "continue"
     task: asyncio.Task[None] | None = None
-    cut: AnswerStatus = "stopped"
+    cut: AnswerStatus = "interrupted"
     """What becomes of the answer if the run is cancelled."""
     ending: bool = False
     """Stopped or at its end: what is left is saving, which nothing may cancel."""
@@ -233,7 +234,8 @@ class LiveRuns:
         open_parts = current.open_parts
 
         async def tell(events: Sequence[StreamEvent]) -> None:
-            answer.add(events)
+            if current.store:
+                answer.add(events)
             if type(events[-1]) is MessageFinish:
                 current.ending = True
                 failure = await self._save(current, answer)
@@ -244,10 +246,12 @@ class LiveRuns:
         try:
             await run(turn, self._clock, open_parts, tell)
         except asyncio.CancelledError:
-            # Ours: only `_end` cancels a run. What follows must still be saved and told.
+            # `_end` cancels runs, or the task group that falls. What follows must still be saved and told.
             ending: list[StreamEvent] = [*open_parts.close(), Abort()]
             answer.add(ending)
             await self._log.append(current.run_id, ending)
+        except Exception:  # its end could not be told: that must not end the task group, and with it every other run
+            log.exception("run not told to its end", extra={"block_id": current.block_id})
         finally:
             current.ending = True
             await self._finish(current, answer)

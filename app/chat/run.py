@@ -110,7 +110,7 @@ Tell = Callable[[Sequence[StreamEvent]], Awaitable[None]]
 
 
 async def run(turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> None:
-    """Tell the answer's events in batches; every failure is a StreamError at the end, never an exception."""
+    """Tell the answer's events in batches; every failure becomes a StreamError at the end. It raises what `tell` does."""
     made = _Run(turn, clock, open_parts, tell)
     try:
         await made.answer()
@@ -164,29 +164,29 @@ class _Run:
             if number == self._turn.max_steps - 1:
                 limit = f"The answer ended after {self._turn.max_steps} model calls, as max_steps has it."
                 self._warnings.append(CallWarning("max_steps", limit))
-        await self._told([*self._open_parts.close(), self._finish()])
+        await self._tell_noting([*self._open_parts.close(), self._finish()])
 
     @property
     def _goes_on(self) -> bool:
         """Whether calls of tools that the model has made are worth running."""
         return self._reason not in CUT_OFF_REASONS
 
-    async def _told(self, events: Sequence[StreamEvent]) -> None:
-        """Tell events, and take note of them: the next step begins with what was said."""
+    async def _tell_noting(self, events: Sequence[StreamEvent]) -> None:
+        """Tell events, after noting which parts and calls they begin and end."""
         self._parts += sum(type(event) in _BEGIN_PARTS for event in events)
         self._durations.note(events)
         self._open_parts.note(events)
-        await self._tell_on(events)
+        await self._tell_plain(events)
 
-    async def _tell_on(self, events: Sequence[StreamEvent]) -> None:
-        """Tell events of which nothing has to be noted."""
+    async def _tell_plain(self, events: Sequence[StreamEvent]) -> None:
+        """Tell events that begin and end nothing. They are kept: the next step begins with what was said."""
         self.begun = True
         self._said += events
         await self._tell(events)
 
     async def _resume(self, going_on: Continuation) -> None:
         """What has become of calls since, then those that have their yes."""
-        await self._told([*self._start(), *going_on.events])
+        await self._tell_noting([*self._start(), *going_on.events])
         to_run: list[ToolRecord] = []
         for record in going_on.to_run:
             problem = self._turn.tools.problem_of(record.tool_name, record.input)
@@ -197,7 +197,7 @@ class _Run:
             else:
                 problem = "This call is being run already."
             if problem is not None:
-                await self._told([ToolOutputError(record.tool_call_id, problem, record.dynamic)])
+                await self._tell_noting([ToolOutputError(record.tool_call_id, problem, record.dynamic)])
         await self._execute(to_run)
 
     async def _step(self, calls: StepCalls) -> None:
@@ -208,9 +208,9 @@ class _Run:
         self._open_parts.whole = not calls.made or not self._goes_on
         await self._note(finish)
         if announced := [*self._open_parts.close_texts(), *await calls.announce(finish.reason)]:
-            await self._told(announced)
+            await self._tell_noting(announced)
         await self._execute(calls.to_run)
-        await self._told([StepFinish()])
+        await self._tell_noting([StepFinish()])
 
     async def _listen(self, calls: StepCalls) -> ModelFinish:
         """What the model says, to its end. The deltas, nearly all there is, take the short way."""
@@ -219,20 +219,20 @@ class _Run:
             async for batch in batches:
                 if stepping and _are_deltas(batch):
                     self._characters += sum([len(event.delta) for event in batch])
-                    await self._tell_on(batch)
+                    await self._tell_plain(batch)
                 else:
                     events, finish = await self._read(batch, calls)
                     if not stepping and (finish is not None or any(not isinstance(event, Status) for event in events)):
                         stepping = True
-                        events = [*self._start(), StepStart(), *events]
+                        events = [StepStart(), *events]
                     if events:
-                        await self._told([*self._start(), *events])
+                        await self._tell_noting([*self._start(), *events])
                     if self._parts + calls.count > MAX_ANSWER_PARTS:
-                        raise ProviderBroken("The answer was cut off: it grew past 2,000 parts.")
+                        raise ProviderBroken(f"The answer was cut off: it grew past {MAX_ANSWER_PARTS:,} parts.")
                     if finish is not None:
                         return finish
                 if self._characters > MAX_ANSWER_CHARACTERS:
-                    raise ProviderBroken("The answer was cut off: it grew past 4 million characters.")
+                    raise ProviderBroken(f"The answer was cut off: it grew past {MAX_ANSWER_CHARACTERS:,} characters.")
         raise ProviderBroken("The model's answer stopped before its end.")
 
     async def _execute(self, records: Sequence[ToolRecord]) -> None:
@@ -241,7 +241,7 @@ class _Run:
         calls = [(record, known[record.tool_name]) for record in records]
         async with aclosing(run_calls(calls, self._turn.calls, self._turn.files)) as batches:
             async for events in batches:
-                await self._told(events)
+                await self._tell_noting(events)
 
     def _request(self) -> ModelRequest:
         if self._said:

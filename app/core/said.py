@@ -29,6 +29,7 @@ class Said:
     """A piece of a text or a thought."""
 
     kind: Literal["text", "reasoning"]
+    """Holds only where it begins."""
     text: str
     begins: bool
     """A new part of the message; else what the last part goes on with."""

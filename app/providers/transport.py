@@ -85,7 +85,7 @@ class _AiohttpBody(httpx2.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.read = response.content.readany
-        """It raises aiohttp's errors."""
+        """Past httpx2, so it raises aiohttp's errors; adapters translate them (`Adapter.translate`)."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """For whoever reads it through httpx2: the SDKs, of errors."""

@@ -1,7 +1,7 @@
 """The stream log of one process: the events of each run in a list, its readers at positions in it.
 
-A reader is a position, nothing more: a slow one costs no memory, holds up nobody and misses nothing. What piled up
-while it was away comes to it in one batch, which is what keeps a token cheap under load.
+A reader is a position, nothing more. Channels (`chat/channel`) take at once, and keep the bytes for clients that are
+slow; who reads by `batches` takes what piled up meanwhile in one batch.
 """
 
 from __future__ import annotations

@@ -119,7 +119,11 @@ class HttpProtocol(HttpToolsProtocol):
 
 def _write(cycle: RequestResponseCycle, data: bytes) -> bool:
     """What `WRITE` is."""
-    if not cycle.chunked_encoding or cycle.flow.write_paused or cycle.disconnected or cycle.response_complete:
+    if not cycle.chunked_encoding or cycle.response_complete or cycle.disconnected:
+        return False
+    # Where another request waits on the connection, uvicorn tells only that one of a disconnect; and uvloop raises at a
+    # write to what is closed.
+    if cycle.flow.write_paused or cycle.transport.is_closing():
         return False
     cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
     return True

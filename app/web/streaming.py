@@ -1,4 +1,4 @@
-"""A run as an HTTP response: wait for its first word, then tail its log into one of the wire formats."""
+"""A run as an HTTP response: wait for its first word, send what its receiver lacks, and let the run write the rest."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.chat.channel import Receiver, Write
 from app.core.errors import RunFailed
@@ -49,7 +50,22 @@ async def stream_run(request: Request[State], receiver: Receiver, encoder: Encod
         receiver.close()
         raise RunFailed(failure.text, code=failure.code, status=failure.status, retry_after=failure.retry_after)
     write = request.scope.get("extensions", {}).get(WRITE, {}).get("write")
-    return stream_response(_body(receiver, encoder, write), encoder)
+    return _Reading(receiver, stream_response(_body(receiver, encoder, write), encoder))
+
+
+class _Reading(Response):
+    """A response whose reader leaves with it, even if its body never began."""
+
+    def __init__(self, receiver: Receiver, response: Response) -> None:
+        super().__init__()
+        self._receiver = receiver
+        self._response = response
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._response(scope, receive, send)
+        finally:
+            self._receiver.close()
 
 
 async def _has_begun(request: Request[State], receiver: Receiver, encoder: Encoder) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -290,6 +291,32 @@ def test_a_tab_that_comes_later_gets_the_same(server: ServerProcess, upstream: U
         chunks += first.chunks()
         others += second.chunks()
     assert said(chunks) == said(others) == "Once upon a time"
+
+
+def test_a_client_that_leaves_with_another_request_waiting_harms_nobody(
+    server: ServerProcess, upstream: Upstream
+) -> None:
+    """With a pipelined request, the one that is answered hears of no disconnect, and the socket is closed under it."""
+    gates = [Gate(), Gate(), Gate()]
+    upstream.reply(steps_of(["Once", gates[0], " upon", gates[1], " a time", gates[2], "."]))
+    body = {**question(), "store": True}
+    with talking(port_of(server)) as stays:
+        with talking(port_of(server)) as leaves:
+            leaves.ask("POST", "/api/ai/chat/pipelined", body)
+            first = leaves.chunk()
+            while said([first]) != "Once":
+                first = leaves.chunk()
+            assert stays.ask("GET", "/api/ai/chat/pipelined/stream")[0] == 200
+            others = [stays.chunk()]
+            leaves.connection.sendall(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n\r\n" % port_of(server))
+            leaves.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for gate in gates:
+            gate.open()
+            others.append(stays.chunk())
+        others += stays.chunks()
+        assert said(others) == "Once upon a time."
+        status, headers = stays.ask("GET", "/health")
+        assert (status, json.loads(stays.body(headers))["status"]) == (200, "ok")
 
 
 def test_head_of_a_stream_has_no_body(server: ServerProcess, upstream: Upstream) -> None:
