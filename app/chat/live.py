@@ -1,8 +1,8 @@
 """Running turns: a run belongs to the application, not to the request that asked for it.
 
 Each run is a task in the application's task group that writes to the stream log, and through its channels to the
-sockets of all who read it (`chat/channel`). So a closed tab stops nothing, a second tab sees the same, and a slow reader
-slows nobody.
+sockets of all who read it (`chat/channel`). So a closed tab stops nothing, a second tab sees the same, and a slow
+reader slows nobody.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ Tell = Callable[[Sequence[StreamEvent]], Awaitable[None]]
 
 
 async def run(turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> None:
-    """Tell the answer's events in batches; every failure becomes a StreamError at the end. It raises what `tell` does."""
+    """Tell the answer's events in batches; failures become a StreamError. It raises what `tell` does."""
     made = _Run(turn, clock, open_parts, tell)
     try:
         await made.answer()
