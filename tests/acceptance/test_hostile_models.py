@@ -94,7 +94,7 @@ def test_arguments_without_end_end_the_answer(chat, upstream, ran):
     begin = {"index": 0, "id": "call_00000001", "function": {"name": "rain", "arguments": '{"city": "'}}
     upstream.reply(chat_frames([chat_chunk({"tool_calls": [begin]}), *[piece] * 60]))
     chat.try_to_send("How is it?")
-    assert "4 million characters" in chat.error
+    assert "4,000,000 characters" in chat.error
     assert ran() == []
     goes_on(chat, upstream)
 
