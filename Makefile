@@ -3,8 +3,9 @@
 ARGS =
 VENV = .venv/bin
 REACT = e2e/react
+CLIENTS = e2e/gateway
 
-.PHONY: help run mcp test check fix bench lock screenshots
+.PHONY: help run mcp semantic test check fix bench lock screenshots
 .DELETE_ON_ERROR:
 
 help: ## Show this
@@ -18,11 +19,14 @@ run: .venv/installed ## Install what is missing, then start the server: make run
 bench: .venv/installed-dev ## Measure what it costs on this machine
 	@$(VENV)/python -m bench $(ARGS)
 
-test: .venv/installed-dev $(REACT)/dist/built ## Run every test, those in a real browser included
+test: .venv/installed-dev $(REACT)/dist/built $(CLIENTS)/node_modules/installed ## Run every test, those in a real browser included
 	@$(VENV)/python -m scripts.test
 
 mcp: .venv/installed ## Install what servers of the Model Context Protocol need
 	@sh scripts/install.sh requirements-mcp.lock
+
+semantic: .venv/installed ## Install what search by meaning needs
+	@sh scripts/install.sh requirements-semantic.lock
 
 check: .venv/installed-dev ## Check style, types, imports and sizes
 	$(VENV)/python -m ruff check
@@ -55,4 +59,8 @@ $(VENV)/python:
 
 $(REACT)/dist/built: $(wildcard $(REACT)/*.json $(REACT)/src/*)
 	@sh scripts/build_react.sh
+	@touch $@
+
+$(CLIENTS)/node_modules/installed: $(CLIENTS)/package-lock.json | $(REACT)/dist/built
+	@cd $(CLIENTS) && npm ci --loglevel=error >/dev/null
 	@touch $@

@@ -1,4 +1,4 @@
-"""The command line: `palaver serve`, `palaver presets`, `palaver doctor`."""
+"""The command line: `palaver serve`, `palaver presets`, `palaver doctor`, `palaver keys`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", metavar="N", help="processes that share the work (1)")
     commands.add_parser("presets", parents=[files], help="list the presets, and which one answers by default and why")
     commands.add_parser("doctor", parents=[files], help="check each preset: is its key there, does its service answer")
+    keys = commands.add_parser("keys", parents=[files], help="list, make and remove the keys of the gateway (/v1)")
+    actions = keys.add_mutually_exclusive_group()
+    actions.add_argument("--create", metavar="NAME", help="make a key for a program, and print it once")
+    actions.add_argument("--remove", metavar="ID", help="let a key open nothing any more")
+    keys.add_argument("--presets", metavar="NAMES", help="what the new key may use, separated by commas (all)")
+    keys.add_argument("--requests-per-minute", type=int, metavar="N", help="how often it may be used (no limit)")
+    keys.add_argument("--spend-limit", type=float, metavar="DOLLARS", help="for how much in a month (no limit)")
     return parser
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,11 @@ from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from app.core.gateway_keys import KeyUsage
 from app.core.model import Configuration, Preset
+from app.core.services import check_of_router
 from app.providers.discover import find_local_server
+from app.settings.errors import ConfigurationError
 from app.settings.server import ServerSettings, read_server_settings
 from app.settings.watch import load_configuration
 from app.workers import Parent, Seat
@@ -79,7 +83,7 @@ async def presets(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> i
     width = max(len(name) for name in configuration.presets)
     for preset in configuration.presets.values():
         mark = "*" if preset.name == chosen else " "
-        model = preset.values.model or configuration.values.model or preset.default_model or "-"
+        model = configuration.model_of(preset) or "-"
         print(f"{mark} {preset.name:<{width}}  {preset.provider}  {model}  {preset.title or ''}".rstrip())
     print(configuration.origin)
     return 0
@@ -93,14 +97,72 @@ async def doctor(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> in
         read_server_settings(arguments, environ), environ, await find_local_server()
     ).current()
     print(configuration.origin)
-    asked = [check(preset, environ, _model(configuration, preset)) for preset in configuration.presets.values()]
-    checks, notes = await asyncio.gather(asyncio.gather(*asked), _tool_problems(configuration, environ))
+    services = [preset for preset in configuration.presets.values() if preset.router is None]
+    asked = [check(preset, environ, _model(configuration, preset)) for preset in services]
+    found, notes = await asyncio.gather(asyncio.gather(*asked), _tool_problems(configuration, environ))
+    checks = {preset.name: result for preset, result in zip(services, found, strict=True)}
+    for preset in configuration.presets.values():
+        if preset.router is not None:
+            checks[preset.name] = check_of_router({name: checks[name] for name in preset.router.names})
     width = max(len(name) for name in configuration.presets)
-    for preset, result in zip(configuration.presets.values(), checks, strict=True):
-        print(f"{'ok  ' if result.ok else 'FAIL'}  {preset.name:<{width}}  {result.sentence}")
-    for sentence in notes:
+    for name in configuration.presets:
+        print(f"{'ok  ' if checks[name].ok else 'FAIL'}  {name:<{width}}  {checks[name].sentence}")
+    for sentence in [*notes, *_search_problems(configuration)]:
         print(f"note  {sentence}")
-    return 0 if all(result.ok for result in checks) else 1
+    return 0 if all(result.ok for result in checks.values()) else 1
+
+
+def _search_problems(configuration: Configuration) -> list[str]:
+    """What the search by meaning lacks, where it is wanted."""
+    from app.storage.matrix import numpy_problem
+
+    problem = numpy_problem() if configuration.embed_preset is not None else None
+    return [] if problem is None else [problem]
+
+
+async def keys(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    """The keys of the gateway: list them, make one, remove one. The server may run meanwhile, and knows at once."""
+    from app.chat.gateway_keys import GatewayKeys, Limits
+    from app.storage.gateway_keys import SqliteGatewayKeys
+    from app.storage.sqlite import open_store
+
+    settings = read_server_settings(arguments, environ)
+    if not (settings.data / "palaver.db").exists():
+        raise ConfigurationError("There is no database yet. Start the server once, or name its folder with --data.")
+    store = await open_store(settings.data / "palaver.db", now=_now, ours=lambda _: False)
+    try:
+        configuration = load_configuration(settings, environ, await find_local_server())
+        kept = GatewayKeys(SqliteGatewayKeys(store.database), configuration.current, _now, time.monotonic)
+        if arguments["create"] is not None:
+            presets = tuple(name.strip() for name in (arguments["presets"] or "").split(",") if name.strip())
+            limits = Limits(presets, arguments["requests_per_minute"], arguments["spend_limit"])
+            key, secret = await kept.create(arguments["create"], limits)
+            print(f"{secret}\nThis is the key of {key.name!r}. It is shown this once; {key.id} names it in lists.")
+        elif arguments["remove"] is not None:
+            await kept.remove(arguments["remove"])
+            print("The key opens nothing any more.")
+        else:
+            _list_keys(await kept.all())
+    finally:
+        await store.close()
+    return 0
+
+
+def _list_keys(kept: Sequence[KeyUsage]) -> None:
+    for used in kept:
+        key = used.key
+        limits = [
+            f"presets {', '.join(key.presets)}" if key.presets else "all presets",
+            *([f"{key.requests_per_minute} requests a minute"] if key.requests_per_minute is not None else []),
+            *([f"${key.spend_limit:g} a month"] if key.spend_limit is not None else []),
+        ]
+        print(f"{key.id}  …{key.ending}  {key.name}: {'; '.join(limits)}; {used.calls} calls, ${used.spent:.4f}")
+    if not kept:
+        print("There are no keys: whoever may use the server may use its gateway.")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _tool_problems(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:
@@ -110,13 +172,10 @@ async def _tool_problems(configuration: Configuration, environ: Mapping[str, str
     from app.storage.sqlite import open_store
     from app.tools.toolbox import open_toolbox
 
-    def now() -> datetime:
-        return datetime.now(UTC)
-
     with TemporaryDirectory() as folder:
-        store = await open_store(Path(folder) / "palaver.db", now=now)
+        store = await open_store(Path(folder) / "palaver.db", now=_now)
         try:
-            async with open_toolbox(lambda: configuration, environ, now, store, FileFolder(Path(folder))) as toolbox:
+            async with open_toolbox(lambda: configuration, environ, _now, store, FileFolder(Path(folder))) as toolbox:
                 overview = await toolbox.overview()
         finally:
             await store.close()
@@ -142,6 +201,7 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
 COMMANDS: Mapping[str, Command] = {
     "serve": serve,
     "presets": lambda arguments, environ: _run(presets(arguments, environ)),
+    "keys": lambda arguments, environ: _run(keys(arguments, environ)),
     "doctor": lambda arguments, environ: _run(doctor(arguments, environ)),
 }
 

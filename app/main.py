@@ -14,11 +14,17 @@ from secrets import token_urlsafe
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from app.chat.answerers import Answerers
 from app.chat.attachments import Attachments
+from app.chat.completion import Completions
+from app.chat.embedding import Embeddings
+from app.chat.gateway_keys import GatewayKeys
 from app.chat.live import LiveRuns
 from app.chat.messages import Messages
 from app.chat.prompts import Prompts
 from app.chat.run import Clock
+from app.chat.search import Search
+from app.chat.search_index import SearchIndex
 from app.chat.shares import Shares
 from app.chat.titles import Titles
 from app.chat.trash import Trash
@@ -33,6 +39,7 @@ from app.settings.server import ServerSettings
 from app.settings.watch import ConfigurationFile, load_configuration
 from app.storage.feedback import SqliteFeedbackStore
 from app.storage.files import FileFolder
+from app.storage.gateway_keys import SqliteGatewayKeys
 from app.storage.lock import locked
 from app.storage.prompt_templates import SqliteTemplateStore
 from app.storage.shares import SqliteShareStore
@@ -41,6 +48,7 @@ from app.storage.size import folder_size
 from app.storage.sqlite import SqliteStore, open_store
 from app.storage.tools import SqliteToolLedger
 from app.storage.usage import SqliteUsageLedger
+from app.storage.vectors import SqliteVectors
 from app.streams.memory import MemoryStreamLog
 from app.tools.toolbox import ConfiguredTools, open_toolbox
 from app.web.deps import Deps, State
@@ -94,29 +102,27 @@ async def open_deps(
         attachments = Attachments(files, store)
         usage_ledger = SqliteUsageLedger(store.database)
         usage = UsageBook(usage_ledger, prices_of, clock.now)
-        runs = await stack.enter_async_context(_open_runs(adapters, usage))
+        answerers = Answerers(adapters.providers, usage, clock=clock.monotonic)
+        embeddings, search, index = _search(adapters, usage)
         prompts = Prompts(SqliteTemplateStore(store.database, clock.now), store, new_id)
-        turns = Turns(
-            configuration=configuration.current,
-            providers=adapters.providers,
-            conversations=store,
-            attachments=attachments,
-            tools=adapters.toolbox,
-            calls=SqliteToolLedger(store.database),
-            usage=usage,
-            runs=runs,
-            prompts=prompts,
-            new_id=new_id,
-        )
+        completions = _completions(adapters, answerers, prompts, usage)
+        runs = await stack.enter_async_context(_open_runs(adapters, completions, index))
+        turns = _turns(adapters, answerers, attachments, usage, runs, prompts)
         trash = Trash(store, attachments, turns, runs)
         if not worker:  # of several, one is enough
-            _keep_tidy(stack, tasks, attachments, trash)
+            _keep_tidy(stack, tasks, attachments, trash, index)
         yield Deps(
             turns=turns,
             runs=runs,
+            answerers=answerers,
+            completions=completions,
+            embeddings=embeddings,
+            search=search,
+            search_index=index,
+            gateway_keys=_gateway_keys(adapters),
             trash=trash,
             store=store,
-            messages=Messages(SqliteSingleMessages(store.database), attachments, turns, runs),
+            messages=Messages(SqliteSingleMessages(store.database, clock.now), attachments, turns, runs),
             feedback=SqliteFeedbackStore(store.database, clock.now),
             prompts=prompts,
             shares=Shares(SqliteShareStore(store.database), store, clock.now),
@@ -135,9 +141,57 @@ async def open_deps(
         )
 
 
-def _keep_tidy(stack: AsyncExitStack, tasks: asyncio.TaskGroup, attachments: Attachments, trash: Trash) -> None:
+def _completions(adapters: _Adapters, answerers: Answerers, prompts: Prompts, usage: UsageBook) -> Completions:
+    return Completions(
+        configuration=adapters.configuration.current,
+        providers=adapters.providers,
+        answerers=answerers,
+        prompts=prompts,
+        usage=usage,
+    )
+
+
+def _search(adapters: _Adapters, usage: UsageBook) -> tuple[Embeddings, Search, SearchIndex]:
+    embeddings = Embeddings(configuration=adapters.configuration.current, providers=adapters.providers, usage=usage)
+    vectors = SqliteVectors(adapters.store.database)
+    search = Search(adapters.store, vectors, embeddings)
+    return embeddings, search, SearchIndex(vectors, embeddings, adapters.tasks)
+
+
+def _gateway_keys(adapters: _Adapters) -> GatewayKeys:
+    clock = adapters.clock
+    store = SqliteGatewayKeys(adapters.store.database)
+    return GatewayKeys(store, adapters.configuration.current, clock.now, clock.monotonic)
+
+
+def _turns(
+    adapters: _Adapters,
+    answerers: Answerers,
+    attachments: Attachments,
+    usage: UsageBook,
+    runs: LiveRuns,
+    prompts: Prompts,
+) -> Turns:
+    return Turns(
+        configuration=adapters.configuration.current,
+        answerers=answerers,
+        conversations=adapters.store,
+        attachments=attachments,
+        tools=adapters.toolbox,
+        calls=SqliteToolLedger(adapters.store.database),
+        usage=usage,
+        runs=runs,
+        prompts=prompts,
+        new_id=new_id,
+    )
+
+
+def _keep_tidy(
+    stack: AsyncExitStack, tasks: asyncio.TaskGroup, attachments: Attachments, trash: Trash, index: SearchIndex
+) -> None:
     stack.callback(tasks.create_task(attachments.keep_clean(), name="remove left files").cancel)
     stack.callback(tasks.create_task(trash.keep_empty(), name="empty the trash").cancel)
+    stack.callback(tasks.create_task(index.keep(), name="keep the search index").cancel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,21 +228,28 @@ async def _open_adapters(
 
 
 @asynccontextmanager
-async def _open_runs(adapters: _Adapters, usage: UsageBook) -> AsyncGenerator[LiveRuns, None]:
-    """Running turns, and the titles that come after the first of a conversation."""
+async def _open_runs(
+    adapters: _Adapters, completions: Completions, index: SearchIndex
+) -> AsyncGenerator[LiveRuns, None]:
+    """Running turns, and what comes after them: the title of a conversation, its vectors for the search."""
     titles = Titles(
         configuration=adapters.configuration.current,
-        providers=adapters.providers,
+        completions=completions,
         conversations=adapters.store,
-        usage=usage,
         tasks=adapters.tasks,
     )
-    runs = LiveRuns(MemoryStreamLog(), adapters.store, adapters.tasks, adapters.clock, titles.after_turn)
+
+    def after_turn(block_id: str) -> None:
+        titles.after_turn(block_id)
+        index.after_turn(block_id)
+
+    runs = LiveRuns(MemoryStreamLog(), adapters.store, adapters.tasks, adapters.clock, after_turn)
     try:
         yield runs
     finally:
         await runs.drain(0)
         await titles.drain()
+        await index.drain()
 
 
 async def prepare(server: ServerSettings, environ: Mapping[str, str], *, port: int) -> str:

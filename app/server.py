@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import socket
 import ssl
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 
@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.chat.live import LiveRuns
+from app.garbage import Collector
 from app.settings.errors import ConfigurationError
 from app.settings.server import Certificate
 from app.web.handover import Neighbours, take
@@ -130,7 +131,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        gc.freeze()  # what the start has made stays: collections need not look at it again
+        self._garbage = Collector(time.monotonic)
         if self._seat is not None:
             loop = asyncio.get_running_loop()
             loop.add_reader(self._seat.inbox, self._take, self._seat.inbox)
@@ -140,6 +141,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS_BETWEEN_CHECKS == 0:
             self._say_if_full()
+            self._garbage.look()
         return await super().on_tick(counter)
 
     def _say_if_full(self) -> None:

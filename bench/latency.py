@@ -58,19 +58,19 @@ class Level:
 def first_deltas(
     plan: Plan, names: Sequence[str], running: Mapping[str, Process], tell: Callable[[str], None]
 ) -> tuple[dict[str, dict[str, float]], float]:
-    """Milliseconds that each way adds before the first delta, nothing else going on, to what `direct` takes. And the
-    share of the machine that others used.
+    """Milliseconds that each way adds before the first delta, nothing else going on, to what the first of them takes,
+    which is the model service itself. And the share of the machine that others used.
     """
     blocks = uvloop.run(_first_deltas(plan, names, running))
     calm = sorted(blocks, key=lambda block: block.foreign)[: (len(blocks) + 1) // 2]
     taken = {name: [each for block in calm for each in block.taken[name]] for name in names}
-    floor = statistics.median(taken["direct"])
+    direct, *others = names
+    floor = statistics.median(taken[direct])
     added = {}
-    for name in names:
-        if name != "direct":
-            p50, p99 = (quantile(taken[name], share) - floor for share in (0.5, 0.99))
-            added[name] = {"p50": round(p50, 2), "p99": round(p99, 2)}
-            tell(f"{name} adds {p50:.2f} ms, p99 {p99:.2f} ms")
+    for name in others:
+        p50, p99 = (quantile(taken[name], share) - floor for share in (0.5, 0.99))
+        added[name] = {"p50": round(p50, 2), "p99": round(p99, 2)}
+        tell(f"{name} adds {p50:.2f} ms, p99 {p99:.2f} ms")
     return added, statistics.median(block.foreign for block in calm)
 
 

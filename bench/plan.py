@@ -35,8 +35,8 @@ class Plan:
     """From the start of the last stream to the first measured stretch."""
     settle_seconds: float = 0.25
     """What a server may have left to do when its last answer has ended."""
-    history: int = 10
-    """Messages of a whole request."""
+    history: int = 11
+    """Messages of a whole request: ten, and the question. A conversation begins with a question, too."""
     answer: int = 5
     """Deltas of its answer, which comes in one read."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from bench import latency, machine
+from bench.caching import caching
 from bench.cpu import CpuBench, in_turn
 from bench.page import page
 from bench.plan import Plan
@@ -20,17 +21,19 @@ Tell = Callable[[str], None]
 
 MEASUREMENTS: Mapping[str, tuple[str, ...]] = {
     "start": ("palaver",),
-    "paced": tuple(name for name in WAYS if name != "direct"),
+    "paced": tuple(name for name in WAYS if not name.startswith(("direct", "gateway"))),
     "burst": ("transform", "palaver", "palaver-anthropic", "naive", "node"),
     "request": ("proxy", "transform", "palaver", "palaver-anthropic", "naive", "node"),
     "first-delta": ("direct", "proxy", "palaver", "palaver-anthropic", "naive", "node"),
+    "gateway": ("direct-messages", "gateway", "gateway-translated"),
     "streams": ("direct", "proxy", "palaver", "naive", "node"),
     "page": ("palaver",),
+    "caching": ("palaver",),
 }
 """What is measured, and of whom."""
 
 
-APART = ("start", "streams", "page")
+APART = ("start", "streams", "page", "caching")
 """Measurements that are not made of all servers in turn."""
 
 
@@ -44,7 +47,9 @@ def measure(plan: Plan, tell: Tell, *, only: Sequence[str] = (), ways: Sequence[
         ways: the same for the ways.
     """
     here = available()
-    wanted = {name for name in WAYS if WAYS[name].server in here and (not ways or name in ways or name == "direct")}
+    wanted = {
+        name for name in WAYS if WAYS[name].server in here and (not ways or name in ways or name.startswith("direct"))
+    }
     chosen = {kind: [name for name in MEASUREMENTS[kind] if name in wanted] for kind in only or MEASUREMENTS}
     found: Figures = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -58,6 +63,8 @@ def measure(plan: Plan, tell: Tell, *, only: Sequence[str] = (), ways: Sequence[
             found["start"] = start(plan, service, _telling(tell, "start"))
         if "page" in chosen:
             found["page"] = page(plan, service, _telling(tell, "page"))
+        if "caching" in chosen:
+            found["caching"] = caching(_telling(tell, "caching"))
         found |= _measure_in_turn(plan, chosen, service, tell)
         if "streams" in chosen:
             found["streams"] = latency.streams(plan, chosen["streams"], service, _telling(tell, "streams"))
@@ -76,7 +83,7 @@ def _measure_in_turn(plan: Plan, chosen: Mapping[str, Sequence[str]], service: P
         measures = {"paced": bench.paced, "burst": bench.burst, "request": bench.request}
         for kind in kinds:
             telling = _telling(tell, kind)
-            if kind == "first-delta":
+            if kind in ("first-delta", "gateway"):
                 found[kind], foreign = latency.first_deltas(plan, chosen[kind], running, telling)
             else:
                 found[kind], foreign = in_turn(chosen[kind], plan.rounds, measures[kind], telling)

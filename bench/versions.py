@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from bench.servers import NODE
 
 PACKAGES = (
-    *("palaver", "uvicorn", "uvloop", "httptools", "starlette", "sse-starlette", "httpx2", "aiohttp"),
+    *("palaver", "uvicorn", "uvloop", "httptools", "starlette", "sse-starlette", "httpx2"),
     *("openai", "anthropic", "pydantic", "aiosqlite", "jiter"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
 from bench.load import Ask
@@ -93,6 +94,13 @@ def _ask_proxy(model: str, number: int, length: int) -> Ask:
     return Ask(_post("/v1/chat/completions", json.dumps({"model": model, "messages": messages}).encode()))
 
 
+def _ask_messages(maker: str, model: str, number: int, length: int) -> Ask:
+    """By Anthropic's API: `maker` is the provider whose preset answers, or nobody where the service itself is asked."""
+    messages = [{"role": each["role"], "content": "text"} for each in _history(number, length)]
+    body = {"model": maker + model, "max_tokens": 9_999, "stream": True, "messages": messages}
+    return Ask(_post("/v1/messages", json.dumps(body).encode()))
+
+
 def _ask_chat(model: str, number: int, length: int) -> Ask:
     return Ask(_post("/chat", _chat_body(model, number, length)))
 
@@ -107,6 +115,9 @@ WAYS: Mapping[str, Way] = {
     ),
     "palaver-twice": Way("palaver", "Palaver, with a second reader", _ask_palaver_twice),
     "palaver-page": Way("palaver", "Palaver, HTML for the page", _ask_page, counts_deltas=False),
+    "direct-messages": Way("direct", "the model service itself, Anthropic's API", partial(_ask_messages, "")),
+    "gateway": Way("palaver", "Palaver as a gateway, passed on", partial(_ask_messages, "anthropic/")),
+    "gateway-translated": Way("palaver", "Palaver as a gateway, translated", partial(_ask_messages, "openai-chat/")),
     "naive": Way("naive", "Starlette with SDK objects", _ask_chat),
     "node": Way("node", "AI SDK on Node", _ask_chat),
 }

@@ -117,7 +117,9 @@ def conversation(chat: Chat, _: Upstream) -> Iterator[str]:
     expect(chat.box).to_have_value("Show me everything.\n\nIn one answer, please.")
     yield "editing"
     page.get_by_role("link", name="Cancel").click()
-    page.get_by_role("link", name="Share the conversation").click()
+    page.get_by_role("link", name="Share, export and more").click()
+    yield "menu of the open conversation"
+    page.get_by_role("menuitem", name="Share").click()
     page.get_by_role("button", name="Create a link").click()
     link = page.get_by_label("Link 1")
     expect(link).to_be_visible()
@@ -126,6 +128,7 @@ def conversation(chat: Chat, _: Upstream) -> Iterator[str]:
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Settings of the conversation").click()
     page.get_by_text("Why: each value").click()
+    page.get_by_text("More", exact=True).click()
     yield "block settings"
     page.goto(f"{page.url}/settings")
     page.get_by_label("Temperature").fill("hot")
@@ -212,6 +215,10 @@ def attaching(chat: Chat, _: Upstream) -> Iterator[str]:
     page.get_by_role("button", name="Remove program.exe").click()
     chat.ask("image")
     yield "attached"
+    chat.box.fill("/")
+    expect(page.locator("#suggestions")).to_be_visible()
+    assert page.locator("#suggestions").evaluate("list => list.scrollHeight > list.clientHeight")
+    yield "a long list of suggestions"
 
 
 def listing(chat: Chat, _: Upstream) -> Iterator[str]:
@@ -281,12 +288,22 @@ def other_pages(chat: Chat, _: Upstream) -> Iterator[str]:
     page.goto(f"{url}/usage")
     page.locator(".data summary").click()
     yield "usage"
+    page.goto(f"{url}/usage?by=model")
+    page.locator(".data summary").click()
+    yield "usage by model"
     page.goto(f"{url}/usage?month=2020-01")
     yield "usage of nothing"
     page.goto(f"{url}/settings")
     expect(page.get_by_text("Asking…")).to_have_count(0)
     page.locator(".settings summary", has_text="Add a model").click()
     yield "settings"
+    page.goto(f"{url}/settings/keys")
+    page.get_by_label("Name of the program").fill("Editor")
+    page.get_by_role("button", name="Create the key").click()
+    expect(page.get_by_label("The new key")).to_be_visible()
+    yield "a new key"
+    page.get_by_role("button", name="Remove the key of Editor").click()
+    yield "no keys"
     page.goto(f"{url}/transfer")
     yield "transfer"
     page.locator("#import [type=file]").set_input_files(
@@ -311,7 +328,12 @@ def one_message(chat: Chat, _: Upstream) -> Iterator[str]:
     page.get_by_role("menuitem", name="Delete").click()
     expect(page.get_by_role("dialog", name="Delete this message?")).to_be_visible()
     yield "before a message is deleted"
-    page.keyboard.press("Escape")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    yield "a deleted message"
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    chat.wait(3)
     answer.get_by_role("button", name="Bad answer").click()
     expect(page.get_by_role("dialog", name="What was wrong")).to_be_visible()
     yield "a word about an answer"

@@ -122,6 +122,21 @@ def test_a_message_may_be_a_picture_alone(chat: Chat) -> None:
     assert [part["type"] for part in parts(chat)] == ["file"]
 
 
+def test_a_message_of_files_alone_can_be_edited(chat: Chat) -> None:
+    chat.open()
+    attach(chat, file("view.png", "image/png", picture(chat)))
+    expect(attached(chat).locator("img")).to_be_visible()
+    chat.box.press("Enter")
+    chat.wait()
+    chat.page.locator(".question").hover()
+    chat.page.get_by_role("link", name="Edit the message").click()
+    expect(attached(chat)).to_have_count(1)
+    expect(chat.box).to_have_value("")
+    chat.ask("image")
+    assert [part["type"] for part in parts(chat)] == ["file", "text"]
+    expect(chat.page.get_by_role("group", name="Versions of the question")).to_contain_text("2/2")
+
+
 def test_files_are_pasted_and_dropped(chat: Chat) -> None:
     chat.open()
     chat.page.evaluate(PASTE, ["", [["shot.txt", "text/plain", "a shot"]]])

@@ -303,6 +303,22 @@ def test_an_edited_question_is_another_version_and_both_can_be_shown(chat: Chat)
     assert text_of(chat.stored()[0]) == "say *other*"
 
 
+def test_a_question_far_up_stays_in_sight_while_it_is_edited(chat: Chat) -> None:
+    chat.open()
+    chat.ask("say first")
+    chat.ask("markdown", answers=2)
+    chat.js("scrollTo(0, 0)")
+    question = chat.page.locator(".question").first
+    question.hover()
+    question.get_by_role("link", name="Edit the message").click()
+    expect(chat.box).to_have_value("say first")
+    expect(chat.box).to_be_focused()
+    expect(question.locator(".bubble")).to_be_in_viewport(ratio=1)
+    expect(chat.box).to_be_in_viewport(ratio=1)
+    chat.page.get_by_role("link", name="Cancel").click()
+    expect(question.locator(".bubble")).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("way", ["button", "key"])
 def test_editing_can_be_given_up(chat: Chat, way: str) -> None:
     chat.open()

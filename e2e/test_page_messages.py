@@ -161,6 +161,20 @@ def test_a_message_is_deleted_after_a_question_that_says_how_many_go(sized: Chat
     assert said(sized)[2] == "three"
 
 
+def test_a_deleted_message_comes_back_by_undo(sized: Chat) -> None:
+    sized.open(block=save(sized, "one", "first answer", "two", "second answer"))
+    sized.box.fill("a draft")
+    more(sized.page.locator(".question").last).get_by_role("menuitem", name="Delete").click()
+    sized.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(sized.answers).to_have_count(1)
+    sized.page.get_by_role("button", name="Undo").click()
+    expect(sized.answers).to_have_count(2)
+    expect(sized.page.get_by_role("button", name="Undo")).to_have_count(0)
+    assert said(sized) == ["one", "first answer", "two", "second answer"]
+    expect(sized.box).to_have_value("a draft")
+    sized.ask("three", answers=3)
+
+
 def test_what_another_tab_has_added_is_not_deleted_unseen(chat: Chat) -> None:
     block = save(chat, "one", "first answer")
     chat.open(block=block)
@@ -224,6 +238,30 @@ def test_how_an_answer_was_made_is_told_on_demand(sized: Chat, upstream: Upstrea
     expect(details).to_be_visible()
     details.get_by_role("button", name="Close").click()
     expect(details).to_be_hidden()
+
+
+def test_what_nobody_reports_of_a_stopped_answer_is_said(sized: Chat, upstream: Upstream) -> None:
+    gate = Gate()
+    frames = chat_answer("Once upon", " a time")
+    upstream.reply([*frames[:2], gate, *frames[2:]])
+    sized.open("fake-openai")
+    sized.send("Tell me")
+    expect(sized.answers).to_contain_text("Once upon")
+    sized.page.get_by_role("button", name="Stop").click()
+    gate.open()
+    expect(sized.page.get_by_role("button", name="Send")).to_be_visible()
+    details = sized.page.get_by_role("dialog", name="Details")
+    sized.answers.first.locator(".summary").click()
+    expect(details.get_by_role("row", name="Tokens Stopped, and the service reports no tokens")).to_be_visible()
+    sized.page.keyboard.press("Escape")
+    upstream.reply(chat_answer(" a time"))
+    sized.page.get_by_role("button", name="Continue").click()
+    expect(sized.answers).to_contain_text("a time")
+    expect(sized.page.get_by_role("button", name="Continue")).to_have_count(0)
+    sized.wait()
+    sized.answers.first.locator(".summary").click()
+    expect(details.get_by_role("row", name="not counted What was said before it was continued")).to_be_visible()
+    expect(details.get_by_role("row", name="Cost No price known")).to_be_visible()
 
 
 def test_everything_is_reached_by_keys(chat: Chat) -> None:
@@ -340,5 +378,12 @@ def test_without_javascript_a_message_has_a_page_of_its_own(browser: Browser, ch
     expect(answer.first.get_by_text("2/2")).to_be_visible()
     page.locator(".question").get_by_role("button", name="More").click()
     page.get_by_role("button", name="Delete").click()
-    page.wait_for_url(f"{chat.server.url}/")
+    page.wait_for_url(re.compile(r"/\?deleted="))
+    page.get_by_role("button", name="Undo").click()
+    expect(answer.first).to_contain_text("You said")
+    answer.first.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Deleted.", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(answer.first).to_contain_text("You said")
     context.close()

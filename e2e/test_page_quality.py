@@ -266,6 +266,42 @@ def test_nothing_that_can_be_read_already_is_moved_by_what_comes(chat: Chat) -> 
     assert chat.js("window.moved") == []
 
 
+# --- Fingers, and the middle
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_what_is_tapped_is_large_enough(browser: Browser, server: ServerProcess, width: int) -> None:
+    size = {"width": width, "height": 844}
+    with browser.new_context(viewport=size, has_touch=True, is_mobile=True) as context:  # type: ignore[arg-type]
+        chat = Chat(context.new_page(), server)
+        page = chat.page
+        chat.open(block=keep(server, EVERYTHING))
+        sizes = """all => all.map((element) => element.getBoundingClientRect())
+          .filter((box) => box.width).map(({ width, height }) => [width, height])"""
+        for buttons in (".topbar .icon-button", ".actions .icon-button", "#composer .icon-button, #composer .send"):
+            found = page.locator(buttons).evaluate_all(sizes)
+            assert found, buttons
+            assert all(min(box) >= 44 for box in found), (buttons, found)
+        assert not page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
+        page.get_by_role("link", name="Share, export and more").tap()
+        rows = page.locator("#conversation-menu [role=menuitem]").evaluate_all(sizes)
+        assert len(rows) == 6
+        assert all(height >= 44 for _, height in rows)
+        page.get_by_role("menuitem", name="Share").tap()
+        expect(page.get_by_role("dialog", name="Share the conversation")).to_be_visible()
+
+
+def test_dialogs_stand_in_the_middle_of_the_window(chat: Chat) -> None:
+    chat.open(block=keep(chat.server, EVERYTHING))
+    for keys, dialog in (("Control+k", "#palette"), ("Control+/", "#shortcuts")):
+        chat.page.keyboard.press(keys)
+        expect(chat.page.locator(dialog)).to_be_visible()
+        box = chat.page.locator(dialog).bounding_box()
+        assert box is not None
+        assert abs(box["x"] + box["width"] / 2 - chat.js("innerWidth") / 2) <= 1
+        chat.page.keyboard.press("Escape")
+
+
 # --- Without JavaScript
 
 
@@ -295,6 +331,24 @@ def test_without_javascript_the_main_work_is_done_by_forms(browser: Browser, ser
         expect(page.get_by_label("Temperature").or_(chat.box)).to_be_visible()
         page.goto(re.sub(r"(/c/[\w-]+).*", r"\1/settings", page.url))
         expect(page.get_by_label("Temperature")).to_have_value("0.5")
+
+
+def test_without_javascript_a_form_does_not_wait_for_the_end(
+    browser: Browser, server: ServerProcess, upstream: Upstream
+) -> None:
+    gate = Gate()
+    frames = chat_answer("Once upon a time\n\n", "the end")
+    upstream.reply([*frames[:2], gate, *frames[2:]])
+    with browser.new_context(java_script_enabled=False) as context:
+        chat = Chat(context.new_page(), server)
+        chat.open("fake-openai")
+        chat.send("Tell me")
+        expect(chat.questions).to_have_text("Tell me", timeout=PATIENCE)
+        expect(chat.page.locator(".writing")).to_contain_text("The answer is being written.")
+        expect(chat.page.get_by_role("button", name="Stop")).to_be_visible()
+        gate.open()
+        expect(chat.answers).to_contain_text("the end", timeout=PATIENCE)
+        expect(chat.page.locator(".writing")).to_have_count(0)
 
 
 def test_without_javascript_a_running_answer_is_stopped_and_loads_by_itself(

@@ -123,6 +123,28 @@ def test_what_is_wrong_is_told_at_its_field(page: Page, server: ServerProcess) -
     assert block_of(chat) == {"ai:maxtokens": 50}
 
 
+def test_what_few_need_is_folded_and_set_there(chat: Chat) -> None:
+    chat.open()
+    chat.ask("hello")
+    dialog = panel(chat)
+    expect(dialog.get_by_label("Stop words")).to_be_hidden()
+    dialog.get_by_text("More", exact=True).click()
+    dialog.get_by_label("Stop words").fill("END\nHALT")
+    dialog.get_by_label("Top p").fill("0.5")
+    dialog.get_by_label("Prompt cache").select_option("1h")
+    dialog.get_by_label("Most steps").fill("99")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_label("Most steps")).to_be_focused()
+    chat.complaints.clear()  # the browser notes that it got a 400
+    dialog.get_by_label("Most steps").fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    assert block_of(chat) == {"ai:stop": ["END", "HALT"], "ai:topp": 0.5, "ai:cache": "1h", "ai:maxsteps": 3}
+    dialog = panel(chat)
+    expect(dialog.get_by_label("Stop words")).to_have_value("END\nHALT")
+    expect(dialog.get_by_label("Top p")).to_have_accessible_description(re.compile("from this conversation"))
+
+
 def test_always_allow_can_be_taken_back(chat: Chat) -> None:
     chat.open("tools")
     chat.send("approve")
@@ -177,7 +199,7 @@ def test_without_javascript_the_services_are_asked_by_a_link(browser: Browser, s
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{server.url}/settings")
-        page.get_by_role("link", name="Ask the services").click()
+        page.get_by_role("link", name="Check all services").click()
         expect(page.get_by_text("OpenAI-compatible server answers and lists 1 model.")).to_be_visible()
 
 
@@ -205,6 +227,37 @@ def test_a_first_run_says_what_works_and_how_to_add_a_model(page: Page, first_ru
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     page.get_by_role("button", name="See what the page can do").click()
     expect(page.locator(".answer table").first).to_be_visible()
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_only_preset_says_how_to_add_another(browser: Browser, first_run: ServerProcess, has_script: bool) -> None:
+    with browser.new_context(java_script_enabled=has_script) as context:
+        page = context.new_page()
+        page.goto(first_run.url)
+        page.get_by_role("button", name="Preset: echo answers").click()
+        page.get_by_role("link", name="How to add a model").click()
+        expect(page).to_have_url(re.compile("/settings#adding$"))
+        expect(page.get_by_role("heading", name="A model on this machine")).to_be_visible()
+
+
+def test_the_preset_has_one_name_everywhere(page: Page, first_run: ServerProcess) -> None:
+    chat = Chat(page, first_run)
+    page.goto(first_run.url)
+    chat.ask("say hi")
+    chat.answers.first.locator(".summary").click()
+    details = page.get_by_role("dialog", name="Details")
+    expect(details.get_by_role("row", name="Preset echo")).to_be_visible()
+    expect(details.get_by_role("row", name="Cost Free")).to_be_visible()
+    address = page.url
+    page.goto(f"{address}/settings")
+    page.get_by_text("Why: each value and who set it").click()
+    expect(page.get_by_role("row", name="Preset echo")).to_be_visible()
+    page.goto(f"{first_run.url}/usage")
+    expect(page.get_by_role("group", name="By preset").get_by_role("row", name="echo")).to_contain_text("Free")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette [data-name=Presets] span")).to_have_text("echo")
+    page.goto(f"{first_run.url}/settings")
+    expect(page.get_by_role("listitem").get_by_role("heading", name="echo")).to_be_visible()
 
 
 def test_a_page_that_is_not_there_leads_back(page: Page, server: ServerProcess) -> None:

@@ -22,11 +22,16 @@ def reader(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def share(page: Page) -> None:
+    page.get_by_role("link", name="Share, export and more").click()
+    page.get_by_role("menuitem", name="Share").click()
+
+
 def test_a_link_shows_what_was_said_until_it_is_revoked(chat: Chat, reader: Page) -> None:
     page = chat.page
     chat.open()
     chat.ask("say **hello** there")
-    page.get_by_role("link", name="Share the conversation").click()
+    share(page)
     dialog = page.get_by_role("dialog", name="Share the conversation")
     dialog.get_by_role("button", name="Create a link").click()
     link = dialog.get_by_label("Link 1").input_value()
@@ -39,7 +44,7 @@ def test_a_link_shows_what_was_said_until_it_is_revoked(chat: Chat, reader: Page
     chat.ask("said later", answers=2)
     reader.reload()
     expect(reader.locator(".question")).to_have_count(1)
-    page.get_by_role("link", name="Share the conversation").click()
+    share(page)
     dialog.get_by_role("button", name="Revoke link 1").click()
     expect(dialog.get_by_label("Link 1")).to_have_count(0)
     reader.reload()
@@ -48,7 +53,7 @@ def test_a_link_shows_what_was_said_until_it_is_revoked(chat: Chat, reader: Page
 
 def test_an_empty_chat_offers_nothing_to_share(chat: Chat) -> None:
     chat.open()
-    expect(chat.page.get_by_role("link", name="Share the conversation")).to_be_hidden()
+    expect(chat.page.get_by_role("link", name="Share, export and more")).to_be_hidden()
 
 
 def test_a_link_is_made_without_a_script(chat: Chat, browser: Browser) -> None:
@@ -57,7 +62,8 @@ def test_a_link_is_made_without_a_script(chat: Chat, browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(chat.page.url)
-    page.get_by_role("link", name="Share the conversation").click()
+    page.get_by_role("link", name="Share, export and more").click()
+    page.get_by_role("link", name="Share by a link").click()
     page.get_by_role("button", name="Create a link").click()
     expect(page.get_by_label("Link 1")).to_have_value(re.compile("/share/"))
     page.goto(chat.server.url + page.get_by_label("Link 1").input_value())

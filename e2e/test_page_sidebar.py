@@ -195,6 +195,46 @@ def test_the_search_shows_where_the_words_are(chat: Chat, clean: None) -> None:
     expect(titles).to_have_count(2)
 
 
+def ask_in_turn(chat: Chat, first: str, *others: str) -> None:
+    """The same question in several versions."""
+    chat.open()
+    chat.ask(first)
+    for number, words in enumerate(others, 2):
+        chat.page.locator(".question").first.hover()
+        chat.page.get_by_role("link", name="Edit the message").first.click()
+        chat.ask(words)
+        versions = chat.page.get_by_role("group", name="Versions of the question")
+        expect(versions).to_contain_text(f"{number}/{number}")
+        chat.wait()
+
+
+@pytest.mark.parametrize("way", ["list", "palette"])
+def test_what_another_version_says_is_found_and_shown(chat: Chat, clean: None, way: str) -> None:
+    ask_in_turn(chat, "say hello", "say the **garden** of [my aunt](https://example.org)", "say a forest")
+    if way == "list":
+        chat.page.get_by_role("searchbox", name="Search conversations").fill("garden")
+        found = chat.page.locator(".conversation small")
+        expect(found).to_have_text("In another version: the garden of my aunt")
+        chat.page.locator(".conversation .title").click()
+    else:
+        chat.page.keyboard.press("Control+k")
+        chat.page.keyboard.insert_text("garden")
+        chat.page.locator("#palette [role=option]", has_text="garden").click()
+    expect(chat.questions).to_contain_text("garden")
+    expect(chat.page).to_have_url(re.compile(r"/c/[\w-]+$"))
+    expect(chat.page.locator("#notice")).to_be_empty()
+    expect(chat.page.get_by_role("group", name="Versions of the question")).to_contain_text("2/3")
+
+
+def test_without_javascript_another_version_is_offered(chat: Chat, scriptless: Page, clean: None) -> None:
+    ask_in_turn(chat, "say hello", "say goodbye")
+    block = chat.page.url.rpartition("/")[2]
+    branches = chat.page.request.get(f"{chat.server.url}/api/ai/conversations/{block}/branches").json()["branches"]
+    scriptless.goto(chat.page.url + "?branch=" + branches[0][0]["branch"])
+    scriptless.get_by_role("button", name="Show it").click()
+    expect(scriptless.locator(".bubble")).to_have_text("say hello")
+
+
 def test_show_more_goes_on_with_what_was_searched(chat: Chat, clean: None) -> None:
     for number in range(45):
         keep(chat.server, f"garden {number}")

@@ -41,6 +41,35 @@ TIMELINE = [
     "disabled-by-default-devtools.timeline.invalidationTracking",
 ]
 
+THOUGHTS = [f"Thought {number} of it. " for number in range(30)]
+PIECES = [
+    *WORDS,
+    "\n\n",
+    *WORDS,
+    "\n\n",
+    *(f"- item {number}\n" for number in range(12)),
+    "\n| name | value |\n|---|---|\n",
+    *(f"| row {number:02} | {number:02} |\n" for number in range(30)),
+    "\n```python\n",
+    *(f"value_{number} = {number}\n" for number in range(60)),
+    "```\n\n",
+    *WORDS,
+]
+"""An answer of everything that grows."""
+
+FROM_THE_END = "(page => page.scrollHeight - page.clientHeight - page.scrollTop)(document.scrollingElement)"
+SHIFTS = """() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput, sources } of list.getEntries()) {
+            const what = sources.map(({ node, previousRect, currentRect }) =>
+                [node?.nodeName, node?.className, previousRect.y, currentRect.y].join(" "));
+            if (!hadRecentInput) shifts.push([value, ...what]);
+        }
+    }).observe({ type: "layout-shift" });
+    window.moved = () => shifts.reduce((sum, [value]) => sum + value, 0);
+}"""
+
 WATCH = """() => {
     window.seen = { added: 0, elsewhere: 0 };
     new MutationObserver((records) => {
@@ -107,7 +136,105 @@ def test_a_piece_of_an_answer_has_few_elements_styled_anew(growing: tuple[Chat, 
     reasons = [event["args"]["data"] for event in events if event["name"] == "StyleRecalcInvalidationTracking"]
     assert reasons, "nothing was recorded"
     around = {reason["nodeName"] for reason in reasons if reason["reason"] == "Affected by :has()"}
+    around = {name for name in around if "'conversation " not in name}  # the list at the side, which looks by itself
     assert around <= {"HTML"}, "a rule with :has() is looked into again with every piece of an answer"
+
+
+def test_opening_lays_out_a_few_times_however_many_blocks_there_are(chat: Chat) -> None:
+    session = chat.page.context.new_cdp_session(chat.page)
+    session.send("Performance.enable")
+    chat.open(block=conversation(chat, LONG))
+    chat.page.wait_for_load_state("networkidle")
+    expect(chat.answers.last.get_by_role("button", name="Copy the code")).to_be_visible()
+    metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
+    assert metrics["LayoutCount"] < 15
+
+
+def test_a_long_conversation_opens_at_its_end_and_renders_only_what_is_near_the_screen(chat: Chat) -> None:
+    chat.open(block=conversation(chat, LONG))
+    chat.page.wait_for_load_state("networkidle")
+    expect(chat.questions.last).to_be_in_viewport()
+    assert chat.js(FROM_THE_END) < 2
+    above = chat.page.get_by_text(f"Question {LONG - 20}?")
+    is_rendered = "element => element.checkVisibility({ contentVisibilityAuto: true })"
+    assert not above.evaluate(is_rendered)
+    above.evaluate("element => element.scrollIntoView()")
+    expect(above).to_be_in_viewport()
+    assert above.evaluate(is_rendered)
+
+
+def test_nothing_moves_while_an_answer_is_written_and_who_follows_it_sees_its_end(
+    chat: Chat, upstream: Upstream
+) -> None:
+    upstream.reply(chat_answer(*PIECES, reasoning=THOUGHTS))
+    chat.open("fake-openai", conversation(chat, 10))
+    chat.page.get_by_label("Preset: who answers").select_option("fake-openai")
+    chat.js(SHIFTS)
+    chat.ask("Write", answers=6)
+    assert chat.js("moved()") < 0.02, chat.js("shifts")
+    assert chat.js(FROM_THE_END) < 2
+
+
+def test_who_has_scrolled_up_stays_where_they_are_while_an_answer_is_written(chat: Chat, upstream: Upstream) -> None:
+    frames, gate = chat_answer(*PIECES, reasoning=THOUGHTS), Gate()
+    upstream.reply([*frames[:12], gate, *frames[12:]])
+    chat.open("fake-openai", conversation(chat, 10))
+    chat.page.get_by_label("Preset: who answers").select_option("fake-openai")
+    chat.send("Write")
+    expect(chat.answers.last.locator(".thinking")).to_be_visible()
+    chat.page.mouse.move(640, 300)
+    chat.page.mouse.wheel(0, -900)
+    expect(chat.page.get_by_role("button", name="Jump to the end")).to_be_visible()
+    chat.js(SHIFTS)
+    message = chat.questions.nth(3)
+    before = message.bounding_box()
+    gate.open()
+    chat.wait(6)
+    assert message.bounding_box() == before
+    assert chat.js("moved()") == 0, chat.js("shifts")
+
+
+def test_code_that_is_longer_than_its_window_does_not_move_the_page(chat: Chat, upstream: Upstream) -> None:
+    """The lines in the window move up; the browser would keep one of them where it is by scrolling the page."""
+    lines = [f"value_{number} = {number}\n" for number in range(200)]
+    frames, end = chat_answer("```python\n", *lines, "```\n"), Gate()
+    upstream.reply([*frames[:180], end, *frames[180:]])
+    chat.open("fake-openai", conversation(chat, LONG))
+    chat.page.get_by_label("Preset: who answers").select_option("fake-openai")
+    chat.send("Write")
+    expect(chat.page.locator(".growing")).to_contain_text("value_170 = 170")
+    assert chat.js(FROM_THE_END) < 2
+    end.open()
+    expect(chat.page.get_by_role("button", name="Send")).to_be_visible()
+    assert chat.js(FROM_THE_END) < 2
+
+
+def test_rows_of_a_growing_table_that_are_out_of_sight_are_not_laid_out(chat: Chat, upstream: Upstream) -> None:
+    rows = [f"| {number} | some words {number * number} | **more** |\n" for number in range(400)]
+    frames, gate, end = chat_answer("| a | b | c |\n|---|---|---|\n", *rows), Gate(), Gate()
+    upstream.reply([*frames[:60], gate, *frames[60:360], end, *frames[360:]])
+    chat.open("fake-openai")
+    chat.send("Write")
+    first = chat.page.get_by_role("cell", name="0", exact=True)
+    expect(first).to_be_attached()
+    place = "element => element.nextElementSibling.getBoundingClientRect().x"  # where the second column begins
+    heading = chat.page.get_by_role("columnheader", name="a", exact=True)
+    height = first.evaluate("element => element.offsetHeight")
+    is_rendered = "element => element.checkVisibility({ contentVisibilityAuto: true })"
+    gate.open()
+    late = chat.page.get_by_role("cell", name="352", exact=True)
+    expect(late).to_be_in_viewport()
+    chat.js("new Promise(requestAnimationFrame)")
+    assert late.evaluate(place) == heading.evaluate(place)
+    assert late.evaluate("element => element.offsetHeight") == height
+    assert late.evaluate(is_rendered)
+    assert not chat.page.locator(".prose tbody tr td").first.evaluate(is_rendered)
+    end.open()
+    chat.wait()
+    heading.scroll_into_view_if_needed()
+    expect(first).to_be_in_viewport()
+    assert first.evaluate(place) == heading.evaluate(place)
+    assert first.evaluate("element => getComputedStyle(element.parentElement).display") == "table-row"
 
 
 def test_what_is_around_the_messages_looks_for_nothing_deep_down() -> None:

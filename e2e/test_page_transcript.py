@@ -183,6 +183,8 @@ def test_earlier_messages_come_when_the_reader_scrolls_up_and_nothing_jumps(chat
     expect(chat.page.locator("#m-m1999")).to_be_in_viewport()
     chat.page.mouse.move(700, 300)
     chat.page.mouse.wheel(0, -600)
+    chat.js("scrollTo(0, 1500)")  # what is near the screen is laid out first
+    chat.js("new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
     chat.js("scrollTo(0, 500)")
     mark = chat.page.locator("#m-m1964")
     before = mark.bounding_box()

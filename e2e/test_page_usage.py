@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,26 @@ def test_a_period_is_chosen_by_a_link(page: Page, books: ServerProcess) -> None:
     page.get_by_role("link", name="Month").click()
     page.get_by_role("navigation", name="Months").get_by_role("link").first.click()
     expect(page.get_by_role("navigation", name="Months").get_by_role("link")).to_have_count(2)
+
+
+def test_each_day_is_divided_by_model_or_preset(page: Page, books: ServerProcess) -> None:
+    page.goto(f"{books.url}/usage?days=7")
+    page.get_by_role("navigation", name="Each day divided by").get_by_role("link", name="Model").click()
+    today = page.get_by_role("img", name="Tokens by day").locator(".column").last
+    assert "claude-sonnet-5-5 44,000 tokens, qwen3:32b 44,000 tokens" in (today.locator("title").text_content() or "")
+    one, other = (today.locator(f".series-{number}").bounding_box() for number in (1, 2))
+    assert one is not None
+    assert other is not None
+    assert abs(other["y"] + other["height"] - one["y"]) < 1  # on top of each other
+    colours = {today.locator(f".series-{n}").evaluate("bar => getComputedStyle(bar).fill") for n in (1, 2)}
+    assert len(colours) == 2
+    page.get_by_text("The numbers, day by day").click()
+    table = page.get_by_role("group", name="Day by day")
+    expect(table.get_by_role("columnheader", name="claude-sonnet-5-5")).to_be_visible()
+    page.get_by_role("link", name="Preset").click()
+    expect(page.locator(".legend")).to_have_text(re.compile("claude\\s*local"))
+    page.get_by_role("link", name="30 days").click()
+    expect(page.get_by_role("link", name="Preset")).to_have_attribute("aria-current", "page")
 
 
 def test_calls_without_a_price_are_told(page: Page, books: ServerProcess) -> None:

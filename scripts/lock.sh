@@ -13,4 +13,5 @@ compile() {
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 compile requirements.lock
 compile requirements-mcp.lock --extra mcp --constraint requirements.lock
+compile requirements-semantic.lock --extra semantic --constraint requirements.lock
 compile requirements-dev.lock --extra dev --constraint requirements.lock

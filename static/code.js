@@ -1,12 +1,15 @@
 // Code blocks: buttons to copy and to wrap lines, beside the language. Only finished blocks; their bar has its height already.
 
 const actions = document.querySelector("#code-actions");
+// What scrolls must be reachable by keys. The observer is told the sizes when they are known anyway, so nothing is laid out for it.
+const sizes = new ResizeObserver((entries) => {
+  const wide = entries.map(({ target }) => target).filter((code) => code.scrollWidth > code.clientWidth);
+  for (const code of wide) code.tabIndex = 0;
+});
 const dress = (root) => {
-  for (const bar of root.querySelectorAll(".code:not(.growing) > .code-bar:not(:has(button))")) {
-    bar.append(actions.content.cloneNode(true));
-    const code = bar.parentElement.querySelector("code");
-    if (code.scrollWidth > code.clientWidth) code.tabIndex = 0; // what scrolls must be reachable by keys
-  }
+  const bars = root.querySelectorAll(".code:not(.growing) > .code-bar:not(:has(button))");
+  for (const bar of bars) bar.append(actions.content.cloneNode(true));
+  for (const bar of bars) sizes.observe(bar.parentElement.querySelector("code"));
 };
 dress(document);
 addEventListener("htmx:before:settle", ({ target }) => dress(target.matches(".code") ? target.parentElement : target));

@@ -99,8 +99,9 @@ const edit = (link) => {
   Object.assign(field, { name: "edit", value: link.dataset.edit });
   mark(link, true);
   document.querySelector("#notice").replaceChildren(document.querySelector("#editing").content.cloneNode(true));
-  fill({ text: message.querySelector(".bubble").textContent, files: attached(message) });
-  text.focus();
+  fill({ text: message.querySelector(".bubble")?.textContent ?? "", files: attached(message) });
+  text.focus({ preventScroll: true });
+  message.scrollIntoView({ block: "nearest" }); // it stays beside what it becomes
 };
 const cancel = () => {
   const { draft, link, name, value } = editing;
@@ -109,7 +110,7 @@ const cancel = () => {
   Object.assign(document.querySelector("#message-id"), { name, value });
   mark(link, false);
   document.querySelector("#notice").replaceChildren();
-  text.focus();
+  text.focus({ preventScroll: true });
 };
 addEventListener("click", (event) => {
   const link = event.target.closest("[data-edit], [data-edit-end]");

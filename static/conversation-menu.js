@@ -1,8 +1,15 @@
-// What can be done with a conversation: the menu of its row, keys on its title, `conversation:do` from elsewhere.
+// What can be done with a conversation: the menu of its row and of the open one, keys on its title, `conversation:do`
+// from elsewhere.
 
 const list = document.querySelector("#conversations");
 const menu = document.querySelector("#conversation-menu");
 const items = [...menu.querySelectorAll("[role=menuitem]")];
+const sharing = menu.querySelector("[data-do=share]");
+const leadToSharing = (block) => { // beside the conversation that is open, else on its page
+  sharing.href = `/c/${encodeURIComponent(block)}/share`;
+  sharing.dataset.panel = document.querySelector("#to-options")?.dataset.block === block ? "sharing-panel" : "";
+};
+const rowOf = (block) => list.querySelector(`[data-block="${CSS.escape(block)}"]`);
 const url = (block, end = "") => `/api/ai/conversations/${encodeURIComponent(block)}${end}`;
 const changed = () => dispatchEvent(new Event("conversations:changed"));
 const say = (text, block) => dispatchEvent(new CustomEvent("toast", { detail: { text, block } }));
@@ -67,10 +74,13 @@ const trash = async (block, row) => {
 };
 
 const act = (action, block) => {
-  const row = list.querySelector(`[data-block="${CSS.escape(block)}"]`);
+  const row = rowOf(block);
   const is = (name) => name in row.dataset;
-  if (action === "trash") trash(block, row);
-  else if (action === "export" || !row) location.assign(`/c/${block}/options`);
+  if (action === "share") {
+    leadToSharing(block);
+    sharing.click();
+  } else if (action === "trash") trash(block, row);
+  else if (action === "export" || !row || (action === "rename" && !row.checkVisibility())) location.assign(`/c/${block}/options`);
   else if (action === "rename") rename(row);
   else if (action === "pin") patch(block, { pinned: is("pinned") ? null : true });
   else if (action === "archive") patch(block, { archived: is("archived") ? null : true });
@@ -80,22 +90,26 @@ addEventListener("conversation:do", ({ detail: { action, block } }) => act(actio
 // The menu.
 let opener;
 const close = () => menu.hidePopover();
+const blockOf = (button) => (button.closest(".conversation") ?? button).dataset;
 const open = (button) => {
   opener = button;
-  const { dataset } = button.closest(".conversation");
+  const { block } = blockOf(button);
+  const dataset = rowOf(block)?.dataset ?? {};
+  leadToSharing(block);
+  (button.closest("#sidebar") ?? document.querySelector("main")).append(menu); // in a drawer that is open, or beside what it is about
   menu.querySelector("[data-do=pin] span").textContent = "pinned" in dataset ? "Unpin" : "Pin";
   menu.querySelector("[data-do=archive] span").textContent = "archived" in dataset ? "Unarchive" : "Archive";
   menu.showPopover();
   const { left, right, top, bottom } = button.getBoundingClientRect();
   const { width, height } = menu.getBoundingClientRect();
-  const isLeft = document.dir === "rtl" || right + width > innerWidth;
+  const isLeft = document.dir === "rtl" || left + width + 8 > innerWidth;
   menu.style.left = `${Math.max(8, isLeft ? right - width : left)}px`;
   menu.style.top = `${bottom + height + 8 > innerHeight ? Math.max(8, top - height) : bottom}px`;
   button.setAttribute("aria-expanded", "true");
   items[0].focus();
 };
-list.addEventListener("click", (event) => {
-  const button = event.target.closest(".conversation > .icon-button");
+addEventListener("click", (event) => {
+  const button = event.target.closest?.(".conversation > .icon-button, #to-options");
   if (!button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   open(button);
@@ -116,10 +130,10 @@ menu.addEventListener("toggle", ({ newState }) => {
 menu.addEventListener("click", ({ target }) => {
   const item = target.closest("[role=menuitem]");
   if (!item) return;
-  const { block } = opener.closest(".conversation").dataset;
+  const { block } = blockOf(opener);
   close();
   opener.focus();
-  act(item.dataset.do, block);
+  if (item !== sharing) act(item.dataset.do, block); // that one is a link
 });
 menu.addEventListener("keydown", (event) => {
   const at = items.indexOf(document.activeElement);

@@ -31,7 +31,7 @@ const marked = ({ snippet }) => snippet.map(([text, found]) => {
 });
 const go = (href) => () => location.assign(href);
 const conversation = ({ id, title, match }) =>
-  option(talk, title || "New chat", match?.messageId ? marked(match) : "", go(`/c/${encodeURIComponent(id)}`));
+  option(talk, title || "New chat", match?.messageId ? marked(match) : "", go(`/c/${encodeURIComponent(id)}${match?.branch ? `?branch=${match.branch}` : ""}`));
 const has = (words, text) => words.every((word) => text.toLowerCase().includes(word));
 
 const commandOptions = (words) => commands.flatMap((command) => {

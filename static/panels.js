@@ -2,13 +2,16 @@
 
 addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-panel]");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const dialog = document.getElementById(link?.dataset.panel);
+  if (!dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  const dialog = document.getElementById(link.dataset.panel);
   const place = dialog.querySelector("[data-piece-of-page]");
   await htmx.ajax("GET", link.href, { target: place, select: place.dataset.pieceOfPage, swap: "innerHTML" });
   if (place.firstElementChild) dialog.showModal();
   else location.assign(link.href);
 });
 // What is wrong comes into sight, and is read first.
-addEventListener("htmx:after:settle", ({ target }) => target.querySelector?.("#block-settings [aria-invalid]")?.focus());
+addEventListener("htmx:after:settle", ({ target }) => {
+  const wrong = document.querySelector("#block-settings [aria-invalid]");
+  if (wrong && target.contains(wrong)) wrong.focus();
+});

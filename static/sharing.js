@@ -1,12 +1,12 @@
 // The links of a conversation are shown and copied whole, with this server's address.
 
-const complete = (root) => {
-  for (const field of root.querySelectorAll("[data-path]")) {
+const complete = () => {
+  for (const field of document.querySelectorAll("#sharing [data-path]")) { // by its id: the messages are not searched
     if (field.value.startsWith("/")) field.value = location.origin + field.dataset.path;
   }
 };
-complete(document);
-addEventListener("htmx:after:settle", () => complete(document));
+complete();
+addEventListener("htmx:after:settle", complete);
 addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy-link]");
   if (!button) return;

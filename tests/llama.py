@@ -29,12 +29,12 @@ _TEMPLATE = (
 
 
 @contextmanager
-def llama_server() -> Iterator[str]:
-    """Yields the base URL of OpenAI's format."""
+def llama_server(*, embeddings: bool = False) -> Iterator[str]:
+    """Yields the base URL of OpenAI's format. A server of `embeddings` makes nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "tiny.gguf"
         write_model(model)
-        command = [sys.executable, __file__, str(model)]
+        command = [sys.executable, __file__, str(model), *(["embeddings"] if embeddings else [])]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
@@ -115,7 +115,7 @@ def _vocabulary() -> tuple[list[bytes], list[float], list[int]]:
     return [token for token, _ in vocabulary], [-float(i) for i in range(len(vocabulary))], [k for _, k in vocabulary]
 
 
-def _serve(model: str) -> None:
+def _serve(model: str, *, embeddings: bool) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -126,10 +126,13 @@ def _serve(model: str) -> None:
     params.n_ctx = 4 * _CONTEXT
     params.cpuparams.n_threads = 1
     params.warmup = False
+    if embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], embeddings="embeddings" in sys.argv[2:])

@@ -62,7 +62,7 @@ class Answer:
         """Note what was said. Cheap: folding and saving happen later, elsewhere."""
         self._events += events
         for event in events:
-            if isinstance(event, TextDelta | ReasoningDelta):
+            if type(event) is TextDelta or type(event) is ReasoningDelta:
                 self._unwritten_characters += len(event.delta)
             elif isinstance(event, ToolInputAvailable):
                 self._hurry()  # a call may do something: a crash must not leave that without a trace

@@ -1,9 +1,10 @@
 """The hot path's second half: from the log of a run to the sockets of all who read it in one format.
 
-A token's way through the server is one step of one task. The provider's reader wakes with what the network brought
-(`providers/reader`), the run looks it over (`chat/run`), the log keeps it (`streams`) and calls the channels, a channel
-makes bytes of it once, and each of its receivers writes them to its socket. No queue, lock or other task stands
-between, for each of those costs more than all the work on a token.
+A token goes through the server in the very call with which the event loop hands over a network read: no task wakes for
+it. The connection (`providers/connection`) offers the read to the provider's reader (`providers/reader`), which decodes
+it and offers the deltas to the run (`chat/run`); the log keeps them (`streams`) and calls the channels, a channel makes
+bytes of them once, and each of its receivers writes them to its socket. No queue, lock or task stands between, for each
+of those costs more than all the work on a token. Whatever is not a delta wakes the run's task and goes the long way.
 
 That is the way while a client takes what it is sent. One that does not is left behind without holding anybody up: its
 receiver notes what it lacks, and hands that over at the client's own pace, as an ordinary iterator.
@@ -143,19 +144,17 @@ class Receiver:
 
     def wake(self, data: bytes) -> None:
         """More has come: hand it over, or see to it that somebody does."""
-        if data and not self._lacks and not self.channel.ended and self._hand_over(data):
-            return
+        if data and self._write is not None and not self._lacks and not self.channel.ended:
+            try:
+                taken = self._write(data)
+            except Exception:  # noqa: BLE001 - `pieces` comes to it next: it is no trouble of the run
+                taken = False
+            if taken:
+                return
         if data:
             self._lacks.append(data)
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
-
-    def _hand_over(self, data: bytes) -> bool:
-        """Raises nothing: what is wrong with one client's socket is for its own response to meet, not for the run."""
-        try:
-            return self._write is not None and self._write(data)
-        except Exception:  # noqa: BLE001 - whatever it is, `pieces` comes to it next
-            return False
 
     async def _wait(self, write: Write | None) -> None:
         woken = self._woken = asyncio.get_running_loop().create_future()

@@ -233,29 +233,36 @@ class LiveRuns:
             self._checkpoints.join(answer)
         open_parts = current.open_parts
 
+        def say(deltas: Sequence[StreamEvent]) -> None:
+            if current.store:
+                answer.add(deltas)
+            self._log.append(current.run_id, deltas)
+
         async def tell(events: Sequence[StreamEvent]) -> None:
             if current.store:
                 answer.add(events)
             if type(events[-1]) is MessageFinish:
                 current.ending = True
                 failure = await self._save(current, answer)
+                await turn.account.written()  # in the same transaction
                 current.complete = failure is None
                 events = events if failure is None else [failure]
-            await self._log.append(current.run_id, events)
+            self._log.append(current.run_id, events)
 
         try:
-            await run(turn, self._clock, open_parts, tell)
+            await run(turn, self._clock, open_parts, tell, say)
         except asyncio.CancelledError:
             # `_end` cancels runs, or the task group that falls. What follows must still be saved and told.
             ending: list[StreamEvent] = [*open_parts.close(), Abort()]
             answer.add(ending)
-            await self._log.append(current.run_id, ending)
+            self._log.append(current.run_id, ending)
         except Exception:  # its end could not be told: that must not end the task group, and with it every other run
             log.exception("run not told to its end", extra={"block_id": current.block_id})
         finally:
             current.ending = True
             await self._finish(current, answer)
             turn.files.release()
+            await turn.account.written()
 
     async def _save(self, current: Run, answer: Answer) -> StreamError | None:
         """Store the whole answer before its end is told; where it cannot be stored, that is told instead."""

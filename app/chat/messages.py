@@ -6,7 +6,7 @@ from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.turns import Turns
 from app.core.errors import NotFound
-from app.core.single_messages import FoundMessage, Removed, SingleMessages
+from app.core.single_messages import FoundMessage, Removed, SingleMessages, Trashed
 
 
 class Messages:
@@ -34,3 +34,23 @@ class Messages:
             self._runs.forget(block_id)  # its last answer may be one of those that are gone
         await self._attachments.remove_unnamed(removed.file_ids)
         return removed
+
+    async def trash(self, block_id: str, message_id: str, *, if_version: int | None = None) -> Trashed:
+        """As `SingleMessages.trash` says: `app.chat.trash` empties it.
+
+        Raises:
+            RunInProgress: as `remove`.
+        """
+        async with self._turns.quiet(block_id):
+            trashed = await self._store.trash(block_id, message_id, if_version=if_version)
+            self._runs.forget(block_id)
+        return trashed
+
+    async def restore(self, block_id: str, key: str) -> int:
+        """As `SingleMessages.restore` says.
+
+        Raises:
+            RunInProgress: an answer is being written; it would go on another branch than what is shown.
+        """
+        async with self._turns.quiet(block_id):
+            return await self._store.restore(block_id, key)

@@ -37,6 +37,7 @@ class Prompts:
         if stored is None:
             raise InvalidTemplate("There is no template of this name. List them with GET /api/ai/templates.")
         said = self.messages(stored.template.filled(call.variables))
+        request = replace(request, template=call.name)
         minted = frozenset(message.id for message in said)
         if len(said) == 1:
             return replace(request, messages=said, minted=minted, message_only=True)
@@ -59,6 +60,9 @@ class Prompts:
         Raises:
             InvalidTemplate: the preset's template is not there, or not what a system prompt can be.
         """
+        if resolved.candidates:
+            candidates = tuple([await self.with_system(candidate) for candidate in resolved.candidates])
+            return replace(resolved, candidates=candidates, system_template=None)
         call = resolved.system_template
         if call is None:
             return resolved

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 from app.chat.approvals import Continuation
 from app.chat.calls import CUT_OFF_REASONS, CallEvent, StepCalls
@@ -25,6 +25,7 @@ from app.chat.tools import Toolset
 from app.core.convert import Prompt
 from app.core.errors import AppError, ProviderBroken
 from app.core.events import (
+    Answering,
     CallWarning,
     FinishReason,
     GeneratedFile,
@@ -46,6 +47,7 @@ from app.core.events import (
     ToolInputDelta,
     ToolOutputError,
     Usage,
+    Verbatim,
 )
 from app.core.fold import fold, merge_metadata
 from app.core.heal import Repair
@@ -63,6 +65,7 @@ MAX_ANSWER_CHARACTERS = 4_000_000
 MAX_ANSWER_PARTS = 2_000
 """Likewise. Clients send whole answers back; `wire.chat_request` takes those that are a little longer, too."""
 
+_BEFORE_ANSWERS = (Status, CallWarning, Answering)
 _BEGIN_PARTS = frozenset({TextStart, ReasoningStart, SourceUrl, SourceDocument, GeneratedFile, StepStart})
 
 
@@ -77,8 +80,16 @@ class Clock:
 class Account(Protocol):
     """Where the usage of the turn's model calls is entered."""
 
-    async def add(self, usage: Usage) -> Mapping[str, Any]:
+    def answered_by(self, answering: Answering) -> None:
+        """A router has chosen who makes the calls that are entered from now on."""
+        ...
+
+    def note(self, usage: Usage) -> Mapping[str, Any]:
         """Enter one model call; what the message's metadata say of all of them so far."""
+        ...
+
+    async def written(self) -> None:
+        """When the ledger has everything that was noted."""
         ...
 
 
@@ -108,10 +119,13 @@ class Turn:
 Tell = Callable[[Sequence[StreamEvent]], Awaitable[None]]
 """Where a run's events go; never an empty batch."""
 
+Say = Callable[[Sequence[StreamEvent]], None]
+"""Where deltas go, nearly all there is: at once."""
 
-async def run(turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> None:
+
+async def run(turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell, say: Say) -> None:
     """Tell the answer's events in batches; failures become a StreamError. It raises what `tell` does."""
-    made = _Run(turn, clock, open_parts, tell)
+    made = _Run(turn, clock, open_parts, tell, say)
     try:
         await made.answer()
     except AppError as error:
@@ -128,15 +142,22 @@ async def run(turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> No
 class _Run:
     """The steps of one run, and what its end will tell of them."""
 
-    def __init__(self, turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell) -> None:
+    def __init__(self, turn: Turn, clock: Clock, open_parts: OpenParts, tell: Tell, say: Say) -> None:
         self.begun = False
         """Something has been told."""
         self._turn = turn
         self._tell = tell
+        self._say = say
+        self._stepping = False
+        """The model has begun to answer, and has not ended."""
+        self._trouble: Exception | None = None
+        """What `say` raised, where nobody could meet it."""
         self._clock = clock
         self._open_parts = open_parts
         self._began_at = clock.monotonic()
         self._first_event: float | None = None
+        self._answering: Answering | None = None
+        """Whom a router has chosen; without one the turn's own preset answers."""
         self._started = False
         self._characters = 0
         self._usage = Usage()
@@ -176,13 +197,32 @@ class _Run:
         self._parts += sum(type(event) in _BEGIN_PARTS for event in events)
         self._durations.note(events)
         self._open_parts.note(events)
-        await self._tell_plain(events)
-
-    async def _tell_plain(self, events: Sequence[StreamEvent]) -> None:
-        """Tell events that begin and end nothing. They are kept: the next step begins with what was said."""
         self.begun = True
-        self._said += events
+        self._said += events  # the next step begins with what was said
         await self._tell(events)
+
+    def _hear(self, batch: Sequence[ModelEvent]) -> bool:
+        """The short way of deltas, which begin and end nothing: from the network to the clients in one step of the
+        event loop, while the run's task sleeps. False if the batch has to go the long way.
+        """
+        if not self._stepping or self._trouble is not None:
+            return False
+        characters = self._characters
+        for event in batch:
+            kind = type(event)
+            if kind is not TextDelta and kind is not ReasoningDelta:
+                return False
+            characters += len(event.delta)  # type: ignore[union-attr]  # it is a delta, as has just been seen
+        if characters > MAX_ANSWER_CHARACTERS:
+            return False
+        self._characters = characters
+        self._said += batch  # type: ignore[arg-type]  # likewise
+        try:
+            self._say(batch)  # type: ignore[arg-type]  # likewise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the task's to end with
+            self._trouble = error
+            return False
+        return True
 
     async def _resume(self, going_on: Continuation) -> None:
         """What has become of calls since, then those that have their yes."""
@@ -206,7 +246,7 @@ class _Run:
         self._reason = finish.reason
         self._parts += calls.count
         self._open_parts.whole = not calls.made or not self._goes_on
-        await self._note(finish)
+        self._note(finish)
         if announced := [*self._open_parts.close_texts(), *await calls.announce(finish.reason)]:
             await self._tell_noting(announced)
         await self._execute(calls.to_run)
@@ -214,23 +254,25 @@ class _Run:
 
     async def _listen(self, calls: StepCalls) -> ModelFinish:
         """What the model says, to its end. The deltas, nearly all there is, take the short way."""
-        stepping = False
+        self._stepping = False
         async with aclosing(self._turn.provider.stream(self._request())) as batches:
             async for batch in batches:
-                if stepping and _are_deltas(batch):
-                    self._characters += sum([len(event.delta) for event in batch])
-                    await self._tell_plain(batch)
-                else:
-                    events, finish = await self._read(batch, calls)
-                    if not stepping and (finish is not None or any(not isinstance(event, Status) for event in events)):
-                        stepping = True
-                        events = [StepStart(), *events]
-                    if events:
-                        await self._tell_noting([*self._start(), *events])
-                    if self._parts + calls.count > MAX_ANSWER_PARTS:
-                        raise ProviderBroken(f"The answer was cut off: it grew past {MAX_ANSWER_PARTS:,} parts.")
-                    if finish is not None:
-                        return finish
+                if self._hear(batch):
+                    continue
+                if self._trouble is not None:
+                    raise self._trouble
+                events, finish = await self._read(batch, calls)
+                if not self._stepping and (
+                    finish is not None or any(not isinstance(event, Status) for event in events)
+                ):
+                    self._stepping = True
+                    events = [StepStart(), *events]
+                if events:
+                    await self._tell_noting([*self._start(), *events])
+                if self._parts + calls.count > MAX_ANSWER_PARTS:
+                    raise ProviderBroken(f"The answer was cut off: it grew past {MAX_ANSWER_PARTS:,} parts.")
+                if finish is not None:
+                    return finish
                 if self._characters > MAX_ANSWER_CHARACTERS:
                     raise ProviderBroken(f"The answer was cut off: it grew past {MAX_ANSWER_CHARACTERS:,} characters.")
         raise ProviderBroken("The model's answer stopped before its end.")
@@ -249,13 +291,13 @@ class _Run:
             self._said = []
         prompt = self._turn.prompt(self._message)
         self._repairs += [repair for repair in prompt.repairs if repair not in self._repairs]
-        return replace(self._turn.request, messages=prompt.messages)
+        return replace(self._turn.request, messages=prompt.messages, at_once=self._hear)
 
     async def _read(
         self, batch: Sequence[ModelEvent], calls: StepCalls
     ) -> tuple[list[StreamEvent], ModelFinish | None]:
         """What a client may hear of the batch, and its end mark."""
-        if self._first_event is None and not all(isinstance(event, Status | CallWarning) for event in batch):
+        if self._first_event is None and not all(isinstance(event, _BEFORE_ANSWERS) for event in batch):
             self._first_event = self._clock.monotonic()
         events: list[StreamEvent] = []
         for event in batch:
@@ -265,8 +307,13 @@ class _Run:
                     events.append(event)
                 case CallWarning():
                     self._warnings.append(event)
+                case Answering():
+                    self._answering = event
+                    self._turn.account.answered_by(event)
                 case ModelFinish():
                     return events, event
+                case Verbatim():
+                    pass  # no turn is relayed
                 case GeneratedFile():
                     if (kept := await self._turn.files.keep_generated(event)) is not None:
                         events.append(kept)
@@ -278,9 +325,9 @@ class _Run:
                     events.append(event)
         return events, None
 
-    async def _note(self, finish: ModelFinish) -> None:
+    def _note(self, finish: ModelFinish) -> None:
         self._usage += finish.usage
-        self._metadata.update(await self._turn.account.add(finish.usage))
+        self._metadata.update(self._turn.account.note(finish.usage))
         if finish.explanation is not None:
             self._metadata["explanation"] = finish.explanation
 
@@ -293,11 +340,18 @@ class _Run:
             "model": self._turn.request.model,
             "preset": self._turn.preset_name,
             "createdAt": self._clock.now().isoformat(timespec="milliseconds"),
+            **self._routed(),
         }
         return [MessageStart(self._turn.message_id, metadata)]
 
+    def _routed(self) -> dict[str, Any]:
+        if self._answering is None:
+            return {}
+        return {"model": self._answering.model, "routed": self._answering.route.to_wire()}
+
     def _finish(self) -> MessageFinish:
         metadata = merge_metadata(self._metadata, {"finishReason": self._reason, **self._durations.metadata()})
+        metadata |= self._routed()
         if self._first_event is not None:
             metadata["timeToFirstTokenMs"] = round((self._first_event - self._began_at) * 1000)
         metadata["durationMs"] = round((self._clock.monotonic() - self._began_at) * 1000)
@@ -313,11 +367,3 @@ class _Run:
             metadata["repairs"] = [{"kind": repair.kind, "messageId": repair.message_id} for repair in self._repairs]
             log.info("history mended", extra={"block_id": self._turn.block_id, "repairs": len(self._repairs)})
         return MessageFinish(self._reason, self._usage, metadata)
-
-
-def _are_deltas(batch: Sequence[ModelEvent]) -> TypeGuard[Sequence[TextDelta | ReasoningDelta]]:
-    for event in batch:
-        kind = type(event)
-        if kind is not TextDelta and kind is not ReasoningDelta:
-            return False
-    return True

@@ -12,15 +12,14 @@ import unicodedata
 from collections.abc import Callable
 from contextlib import aclosing
 
-from app.chat.presets import resolve
-from app.chat.usage import UsageBook
+from app.chat.completion import Completions
 from app.core.conversations import Conversation, ConversationStore
-from app.core.errors import AppError, NotConfigured
-from app.core.events import ModelFinish, TextDelta
+from app.core.errors import AppError
+from app.core.events import TextDelta
+from app.core.gateway import Asked
 from app.core.messages import UIMessage
-from app.core.model import Configuration, ModelMessage, ModelRequest, Text
-from app.core.ports import Providers
-from app.core.values import NO_VALUES
+from app.core.model import Configuration, ModelMessage, Text
+from app.core.values import Values
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +54,15 @@ class Titles:
         self,
         *,
         configuration: Callable[[], Configuration],
-        providers: Providers,
+        completions: Completions,
         conversations: ConversationStore,
-        usage: UsageBook,
         tasks: asyncio.TaskGroup,
         seconds: float = SECONDS,
     ) -> None:
         """`tasks` is the application's task group; `seconds` is how long one title may take."""
         self._configuration = configuration
-        self._providers = providers
+        self._completions = completions
         self._conversations = conversations
-        self._usage = usage
         self._tasks = tasks
         self._seconds = seconds
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -113,36 +110,23 @@ class Titles:
         return await self._conversations.load(block_id) is None
 
     async def _ask(self, preset: str, conversation: Conversation) -> str:
-        resolved = resolve(self._configuration(), url_preset=preset, options=NO_VALUES, headers=NO_VALUES, block={})
-        values = resolved.values
-        if values.model is None:
-            raise NotConfigured(f"The preset {preset} names no model. Add `model` to it.", param="model")
-        request = ModelRequest(
-            model=values.model,
-            messages=(ModelMessage("user", (Text(_excerpt(conversation)),)),),
-            system=_SYSTEM,
-            temperature=values.temperature,
-            top_p=values.top_p,
-            max_tokens=values.max_tokens or _MAX_TOKENS,
-            thinking=values.thinking,
+        asked = Asked(
+            preset,
+            (ModelMessage("user", (Text(_excerpt(conversation)),)),),
+            Values(system=_SYSTEM, response_format="text"),
+            preset_tools=False,
+            usual_max_tokens=_MAX_TOKENS,
         )
-        said, characters, last = [], 0, None
-        async with aclosing(self._providers.open(resolved.preset).stream(request)) as batches:
+        completion = await self._completions.open(
+            asked, purpose="title", block_id=conversation.block_id, message_id=conversation.messages[-1].id
+        )
+        said, characters = [], 0
+        async with aclosing(completion.stream()) as batches:
             async for batch in batches:
                 said += [event.delta for event in batch if isinstance(event, TextDelta)]
                 characters += sum(len(event.delta) for event in batch if isinstance(event, TextDelta))
-                last = batch[-1] if batch else None
-                if characters > _ANSWER_CHARACTERS or isinstance(last, ModelFinish):
+                if characters > _ANSWER_CHARACTERS:
                     break
-        if isinstance(last, ModelFinish):
-            account = self._usage.account(
-                block_id=conversation.block_id,
-                preset=resolved.preset,
-                model=values.model,
-                purpose="title",
-                message_id=conversation.messages[-1].id,
-            )
-            await account.add(last.usage)
         return "".join(said)
 
 

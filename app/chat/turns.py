@@ -9,8 +9,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
+from app.chat.answerers import Answerers
 from app.chat.apart import apart, are_many
 from app.chat.approvals import Change, Continuation, closed, go_on, supersede, without_confirmations
 from app.chat.attachments import Attachments, Received
@@ -18,7 +21,7 @@ from app.chat.history import History, choose_history, needs_stored
 from app.chat.ledger import CallBook, TemporaryLedger
 from app.chat.live import LiveRuns, Run
 from app.chat.made_files import MadeFiles
-from app.chat.presets import Resolved, resolve, without_asking
+from app.chat.presets import Resolved, model_of, resolve, without_asking
 from app.chat.prompts import Prompts
 from app.chat.repetition import continuation_key, question_key
 from app.chat.run import MAX_STEPS, Turn
@@ -26,11 +29,12 @@ from app.chat.tools import Toolset, choose_tools, claimed
 from app.chat.usage import UsageBook
 from app.core.conversations import Conversation, ConversationStore, Saved
 from app.core.convert import Prompt, system_texts, to_prompt
-from app.core.errors import ApprovalRefused, InvalidRequest, NotConfigured, RunInProgress, UnsupportedContent
+from app.core.errors import ApprovalRefused, InvalidRequest, RunInProgress, UnsupportedContent
 from app.core.files import File
 from app.core.messages import UIMessage
 from app.core.model import GO_ON, Configuration, ModelMessage, ModelRequest, Text, TurnRequest
-from app.core.ports import Provider, Providers, ToolBox, ToolLedger
+from app.core.ports import Provider, ToolBox, ToolLedger
+from app.core.routing import Occasion
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Turns:
         self,
         *,
         configuration: Callable[[], Configuration],
-        providers: Providers,
+        answerers: Answerers,
         conversations: ConversationStore,
         attachments: Attachments,
         tools: ToolBox,
@@ -72,7 +76,7 @@ class Turns:
         new_id: Callable[[], str],
     ) -> None:
         self._configuration = configuration
-        self._providers = providers
+        self._answerers = answerers
         self._conversations = conversations
         self._attachments = attachments
         self._tools = tools
@@ -95,32 +99,33 @@ class Turns:
             RunInProgress: the block is still answering another message.
         """
         received = await self._attachments.receive(request.messages)
-        request = replace(request, messages=received.messages, store=await self._stores(block_id, request))
         async with self._lock(block_id):
+            block = await self._conversations.block(block_id)
+            # A temporary chat is one by the word of the request or of the block.
+            stores = request.store and block.get("ai:store") is not False
+            request = replace(request, messages=received.messages, store=stores)
             # What the turn is about is found out anew whenever something that it rests on has changed: the run before
             # it has ended and left its answer, or saving has brought another branch to the front.
             key, once = continuation_key(request)
             current = self._runs.running(block_id) if once else self._runs.recent(block_id)
             if current is not None and key is not None and key == current.key:
                 return current
-            prepared = await self._prepare(block_id, request, received)
+            prepared = await self._prepare(block_id, block, request, received)
             if key is None:
                 key = question_key(request, prepared.messages, prepared.resolved)
                 if current is not None and key is not None and key == current.key:
                     return current
             if await self._runs.make_room(block_id) and needs_stored(request):
-                prepared = await self._prepare(block_id, request, received)  # the run that ended left its answer
+                # The run that ended left its answer.
+                prepared = await self._prepare(block_id, block, request, received)
             saved = await self._save(block_id, request, prepared.messages, received)
             if saved is not None and prepared.goes_on is not None and not prepared.history.is_stored:
-                prepared = await self._prepare(block_id, request, received)  # it stands on a branch that is active now
+                # It stands on a branch that is active now.
+                prepared = await self._prepare(block_id, block, request, received)
             await self._write_changes(block_id, prepared, saved)
             new, turn = self._new_run(block_id, prepared, key, store=request.store)
             await self._runs.start(new, turn)
             return new
-
-    async def _stores(self, block_id: str, request: TurnRequest) -> bool:
-        """A temporary chat is one by the word of the request or of the block."""
-        return request.store and (await self._conversations.block(block_id)).get("ai:store") is not False
 
     async def stop(self, block_id: str) -> bool:
         """Stop the block's turn, one that is only just beginning included. False where nothing runs."""
@@ -154,14 +159,15 @@ class Turns:
     def _lock(self, block_id: str) -> asyncio.Lock:
         return self._locks.setdefault(block_id, asyncio.Lock())
 
-    async def _prepare(self, block_id: str, request: TurnRequest, received: Received) -> _Prepared:
+    async def _prepare(
+        self, block_id: str, block: Mapping[str, Any], request: TurnRequest, received: Received
+    ) -> _Prepared:
         conversation = await self._conversations.load(block_id) if needs_stored(request) else None
         stored = conversation.messages if conversation is not None else ()
         history = choose_history(request, stored)
         known = [message.id for message in stored[: len(history.messages)]] == [m.id for m in history.messages]
         calls = await self._open_calls(block_id, store=request.store)
         history, changes, goes_on = _settled(request, history, calls)
-        block = await self._conversations.block(block_id)
         if goes_on is not None and goes_on.allowed:
             block = {**block, **without_asking(block, goes_on.allowed)}
         resolved = resolve(
@@ -172,8 +178,10 @@ class Turns:
             block=block,
         )
         resolved = await self._prompts.with_system(resolved)
-        provider = self._providers.open(resolved.preset)
         tools = await choose_tools(self._tools, resolved, request.tools, shows_approvals=request.shows_approvals)
+        model_request = partial(_model_request, history=history.messages, tools=tools)
+        occasion = Occasion(request.template, block.get("ai:tag"), block_id if request.store else None)
+        provider = self._answerers.open(resolved, model_request, occasion)
         files = await self._attachments.read(history.messages, received.contents)
         said = history.messages if goes_on is None else history.messages[:-1]
         calls.records.update(
@@ -189,7 +197,7 @@ class Turns:
             replaces=stored if known and len(stored) > len(history.messages) else (),
             resolved=resolved,
             provider=provider,
-            request=_model_request(resolved, history.messages, tools),
+            request=model_request(resolved),
             prompt=prompt,
             tools=tools,
             calls=calls,
@@ -319,11 +327,9 @@ def _prompting(
 def _model_request(resolved: Resolved, history: Sequence[UIMessage], tools: Toolset) -> ModelRequest:
     """The request without messages."""
     values = resolved.values
-    if values.model is None:
-        raise NotConfigured(f"The preset {resolved.preset.name} names no model. Add `model` to it.", param="model")
     system = "\n\n".join(text for text in (values.system or "", *system_texts(history)) if text)
     return ModelRequest(
-        model=values.model,
+        model=model_of(resolved),
         messages=(),
         system=system or None,
         temperature=values.temperature,

@@ -41,9 +41,11 @@ class Match:
     """Where a search found its words."""
 
     message_id: str | None
-    """The newest message of the active branch that has them all; None where only the title has."""
+    """The newest message of the active branch that has them all, or else of another; None where the title has."""
     snippet: tuple[tuple[str, bool], ...]
     """Some of its text in pieces, in order: text, and whether it is one of the words. Plain text, not HTML."""
+    branch: str | None = None
+    """Where it is of another branch than the active one, the handle to choose that one by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +205,9 @@ class ConversationStore(Protocol):
         """Newest first, pinned before all others.
 
         Args:
-            query: words that must all be in the title or in one message of the active branch, whatever their case and
-                accents; the last one may be the beginning of a word. What is no word counts for nothing.
+            query: words that must all be in the title or in one message of any branch, whatever their case and
+                accents; the last one may be the beginning of a word, from two letters on. What is no word counts for
+                nothing.
             cursor: `next_cursor` of the page before.
             limit: 1 to 200.
             archived: whether to list the archived conversations or the others; None for both.

@@ -8,15 +8,21 @@
         + InvalidTemplate         400  a prompt template that cannot be read, or named and not there
         + InvalidVariables        400  values that do not fit the template
       x NotConfigured             400  the preset's key is missing
+      x KeyRefused                401  not a key of the gateway, or none where one is needed
+      x SpendLimitReached         402  of a key of the gateway
+      x KeyNotAllowed             403  the key is not for this preset
       x NotFound                  404
       x RunInProgress             409
       x AlreadyExists             409
       x ApprovalRefused           409  an answer to no open request for approval; nothing ran
       x VersionConflict           412  If-Match names an older state
+      x RateLimited               429  a key of the gateway is used too often
       x StorageUnavailable        503
       x ShuttingDown              503
       x ProviderError             502
-        + ProviderRejected        502  it refuses the request as it is: key, model, parameters
+        + ProviderRejected        502  it refuses the request as it is
+          + PresetRefused         502  whatever the request: key, rights, credit, model, address
+          + ContextOverflow       502  the prompt is longer than the model can take
         + ProviderRateLimited     429
         + ProviderUnavailable     503  connection, overload, 5xx
           + ProviderBusy          503  it is there and does not take this request now: 408, 409, 425
@@ -72,6 +78,26 @@ class NotConfigured(AppError):
     code = "missing_api_key"
 
 
+class KeyRefused(AppError):
+    status = 401
+    code = "invalid_api_key"
+
+
+class SpendLimitReached(AppError):
+    status = 402
+    code = "spend_limit_reached"
+
+
+class KeyNotAllowed(AppError):
+    status = 403
+    code = "preset_not_allowed"
+
+
+class RateLimited(AppError):
+    status = 429
+    code = "rate_limit_exceeded"
+
+
 class NotFound(AppError):
     status = 404
     code = "not_found"
@@ -116,6 +142,14 @@ class ProviderError(AppError):
 
 class ProviderRejected(ProviderError):
     code = "provider_rejected"
+
+
+class PresetRefused(ProviderRejected):
+    """Another preset may well be answered."""
+
+
+class ContextOverflow(ProviderRejected):
+    code = "context_overflow"
 
 
 class ProviderRateLimited(ProviderError):

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from app.core.messages import ProviderMetadata
+from app.core.model import Preset
+from app.core.routing import Route
+from app.core.values import Cache
 
 FinishReason: TypeAlias = Literal["stop", "length", "content-filter", "tool-calls", "error", "other"]
 """The six values that every client from ai@5.0.92 on accepts."""
@@ -204,6 +207,29 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """Who a router has chosen, in a batch of its own before the first event of the answer. It is for whoever keeps the
+    books of the call; no client is told the event.
+    """
+
+    preset: Preset
+    model: str
+    cache: Cache
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A piece of an answer in the service's own words, for a client that speaks them too: all that a relayed call tells
+    but for its end (`ModelRequest.relayed`).
+    """
+
+    data: bytes
+    usage: Usage | None = None
+    """With the first piece, where the service says at once what the prompt is."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFinish:
     """The end mark of a model call, exactly one, always last. A stream without it was cut off."""
 
@@ -307,7 +333,7 @@ ToolEvent: TypeAlias = (
     | ToolApprovalResponse
     | ToolOutputDenied
 )
-ModelEvent: TypeAlias = PartEvent | CallWarning | Status | ModelFinish
+ModelEvent: TypeAlias = PartEvent | CallWarning | Status | Answering | Verbatim | ModelFinish
 ApprovalEvent: TypeAlias = ToolApprovalRequest | ToolApprovalResponse | ToolOutputDenied
 StreamEvent: TypeAlias = (
     PartEvent | ApprovalEvent | Status | MessageStart | StepStart | StepFinish | MessageFinish | StreamError | Abort

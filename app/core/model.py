@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from app.core.messages import ProviderMetadata, UIMessage
 from app.core.prompt_templates import TemplateCall
+from app.core.routing import Router
 from app.core.tools import NO_TOOLS, ApprovalAnswer, ToolSettings, ToolSpec
 from app.core.values import NO_VALUES, Cache, ResponseFormat, Thinking, Values
+
+if TYPE_CHECKING:
+    from app.core.events import ModelEvent  # which know presets
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,47 @@ class ModelMessage:
     content: tuple[Content, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """The model must call this one."""
+
+    name: str
+
+
+ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
+"""What the model shall do with its tools; `required`: call at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """What an answer in JSON must look like."""
+
+    name: str
+    schema: Mapping[str, Any]
+    description: str | None = None
+    strict: bool | None = None
+
+
 GO_ON = "Your answer was cut off. Go on exactly where it stopped; repeat nothing and do not mention this."
 """What the user seems to say last where an answer is continued: not every service goes on with one that it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A client's request in the words of the service that it goes to: passed on, not translated. What it leaves open
+    stands beside it in the `ModelRequest`.
+    """
+
+    body: Mapping[str, Any]
+    """Without the fields that are this server's own."""
+    whole: bool = False
+    """The answer comes in one piece."""
+    counts: bool = False
+    """Nothing is answered: the tokens of the prompt are counted."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the client's, those that belong to the format; never its key."""
+    cached: frozenset[Literal["system", "tools"]] = frozenset()
+    """What the service is asked to keep for the next request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +140,16 @@ class ModelRequest:
     provider_tools: tuple[Mapping[str, Any], ...] = ()
     """Tools that the service runs itself, in its own words: `{"type": "web_search_20250305", "name": "web_search"}`."""
     cache: Cache = "5m"
+    tool_choice: ToolChoice | None = None
+    parallel_tools: bool | None = None
+    """False: one call at a time."""
+    json_schema: JsonSchema | None = None
+    """With `response_format` json."""
+    relayed: Relayed | None = None
+    """Instead of messages and tools: for a provider that comes from `Providers.relay`."""
+    at_once: Callable[[Sequence[ModelEvent]], bool] | None = field(default=None, compare=False, repr=False)
+    """Whoever asks may take events in the very moment in which they come: the provider offers them here while it is
+    waited for, and yields what is not taken. It raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +170,8 @@ class TurnRequest:
     options: Values = NO_VALUES
     headers: Values = NO_VALUES
     store: bool = True
+    template: str | None = None
+    """The prompt template that the question was made with."""
     tools: tuple[ToolSpec, ...] = ()
     """Tools that the client runs itself."""
     approvals: tuple[ApprovalAnswer, ...] = ()
@@ -172,6 +227,8 @@ class Preset:
     provider_tools: tuple[Mapping[str, Any], ...] = ()
     prices: Prices | None = None
     """Instead of the price table's."""
+    router: Router | None = None
+    """How it chooses, of a preset that hands each question to another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +241,23 @@ class Configuration:
     """The global `ai:preset`."""
     title_preset: str | None = None
     """The global `ai:titlepreset`: who names conversations; without one their first words do."""
+    embed_preset: str | None = None
+    """The global `ai:embedpreset`: who makes the vectors by which conversations are found."""
     values: Values = NO_VALUES
     """The other global `ai:*` settings."""
     tools: ToolSettings = NO_TOOLS
     origin: str = ""
     """One sentence for people: where the default preset came from."""
+
+    @property
+    def chats(self) -> Mapping[str, Preset]:
+        """The presets that people choose from: all but the one for embeddings."""
+        return {name: preset for name, preset in self.presets.items() if name != self.embed_preset}
+
+    def behind(self, preset: Preset) -> Sequence[Preset]:
+        """Who answers for the preset: itself, or those that it chooses among."""
+        return [preset] if preset.router is None else [self.presets[name] for name in preset.router.names]
+
+    def model_of(self, preset: Preset) -> str | None:
+        """The model that answers where no block and no request names another; None for a router, which has none."""
+        return None if preset.router is not None else preset.values.model or self.values.model or preset.default_model

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
+from app.core.embeddings import Embedder
 from app.core.events import ModelEvent, StreamEvent
 from app.core.model import ModelRequest, Preset
+from app.core.routing import Abilities
 from app.core.tools import CallState, Offered, ToolOverview, ToolRecord
 
 
@@ -33,11 +35,57 @@ class Provider(Protocol):
         ...
 
 
+Api: TypeAlias = Literal["anthropic"]
+"""A format that both our clients and services speak, so that a call can be passed on."""
+
+
 class Providers(Protocol):
     """Hands out the provider of a preset; the same preset gets the same connection pool."""
 
-    def open(self, preset: Preset) -> Provider:
-        """Raises NotConfigured where the preset's key is missing."""
+    def open(self, preset: Preset, *, hurried: bool = False) -> Provider:
+        """Who answers for a preset that is no router: `chat.answerers` opens any.
+
+        Args:
+            preset: whose service, key and address.
+            hurried: somebody else can be asked instead, so give up early.
+
+        Raises:
+            NotConfigured: the preset's key is missing.
+            InvalidRequest: its service makes embeddings only.
+        """
+        ...
+
+    def relay(self, preset: Preset, api: Api, *, whole: bool) -> Provider | None:
+        """Who passes requests of clients on to the preset's service as they are (`ModelRequest.relayed`), and tells
+        `Verbatim` what it answers. None: the service does not speak `api`, and what is asked must be translated.
+
+        Args:
+            preset: whose service, key and address.
+            api: the format of the requests.
+            whole: the answers come in one piece, so that the first word is the last one.
+
+        Raises:
+            NotConfigured: the preset's key is missing.
+        """
+        ...
+
+    def abilities(self, preset: Preset) -> Abilities: ...
+
+    def embedder(self, preset: Preset) -> Embedder:
+        """Who makes vectors of texts for the preset.
+
+        Raises:
+            InvalidRequest: its service makes none.
+            NotConfigured: its key is missing.
+        """
+        ...
+
+    def knows(self, provider: str) -> bool:
+        """Whether it is a row of the catalog that a preset may name without more."""
+        ...
+
+    def maker_of(self, model: str) -> str | None:
+        """The provider whose own models are named so: `claude-…`, `gpt-…`."""
         ...
 
 
@@ -124,7 +172,9 @@ class StreamLog(Protocol):
 
     async def open(self, run_id: str) -> None: ...
 
-    async def append(self, run_id: str, events: Sequence[StreamEvent]) -> None: ...
+    def append(self, run_id: str, events: Sequence[StreamEvent]) -> None:
+        """At once: the deltas of a model come here in the step of the event loop that has read them."""
+        ...
 
     async def close(self, run_id: str) -> None: ...
 

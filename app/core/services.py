@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -31,22 +31,29 @@ class Check:
     models: tuple[ListedModel, ...] = ()
 
 
+def check_of_router(checks: Mapping[str, Check]) -> Check:
+    """From the checks of its candidates, by name: one that can answer is enough."""
+    well = ", ".join(name for name, check in checks.items() if check.ok)
+    ill = ", ".join(name for name, check in checks.items() if not check.ok)
+    if not well:
+        return Check(False, f"None of its candidates can answer: {ill}.")
+    return Check(True, f"These can answer: {well}. These cannot: {ill}." if ill else f"All can answer: {well}.")
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """What can be said of a preset's service without asking it."""
 
     title: str
     host: str
-    """Host and port of its address; empty for the built-in demo."""
+    """Host and port of its address; empty for the built-in demo and routers."""
     key_name: str | None
     """The variable that its key comes from, or could come from; None where it needs none."""
     key: Literal["present", "missing", "optional", "none"]
     """`optional`: there is none, and it goes without."""
 
-    @property
-    def is_demo(self) -> bool:
-        """The built-in one: it has no address."""
-        return not self.host
+    is_demo: bool = False
+    """The built-in one."""
 
 
 @dataclass(frozen=True, slots=True)

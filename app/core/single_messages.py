@@ -26,6 +26,15 @@ class Removed:
     """The files that the deleted messages named."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    count: int
+    version: int | None
+    """Of the conversation; None where nothing of it is left, and it is in the trash itself."""
+    key: str | None
+    """What the messages are brought back by; None where the conversation is."""
+
+
 class SingleMessages(Protocol):
     """Every method may raise StorageUnavailable."""
 
@@ -42,5 +51,20 @@ class SingleMessages(Protocol):
         Raises:
             NotFound: no such conversation, or its active branch has no such message.
             VersionConflict: `if_version` is not the current version.
+        """
+        ...
+
+    async def trash(self, block_id: str, message_id: str, *, if_version: int | None = None) -> Trashed:
+        """As `remove`, but they can be brought back for a while, with the tool calls and the feedback.
+
+        Raises: as `remove`.
+        """
+        ...
+
+    async def restore(self, block_id: str, key: str) -> int:
+        """Bring back what `trash` gave the key for, and make it the active branch: the conversation's new version.
+
+        Raises:
+            NotFound: it is gone for good, or what it stood below is.
         """
         ...

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from app.core.events import Usage
 
-Purpose = Literal["chat", "title"]
+Purpose = Literal["chat", "title", "routing", "gateway", "embedding"]
 """What a model call was for."""
 
 
@@ -29,6 +29,8 @@ class UsageEntry:
     usage: Usage
     cost_usd: float | None
     """None: nobody knows the price."""
+    gateway_key: str | None = None
+    """The id of the key that a program asked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class UsageReport:
     """Named `provider/model`."""
     days: Sequence[UsageTotal]
     """`2026-11-21`, UTC, oldest first."""
+    preset_days: Sequence[UsageTotal]
+    """Of each day each preset: `2026-11-21 claude`, oldest first."""
+    model_days: Sequence[UsageTotal]
+    """Of each day each model: `2026-11-21 provider/model`, oldest first."""
     purposes: Sequence[UsageTotal]
 
 

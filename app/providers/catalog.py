@@ -12,6 +12,13 @@ from typing import Literal
 from app.core.files import AUDIO_TYPES, IMAGE_TYPES, PDF
 from app.core.model import Timeouts
 from app.providers.dialects import EFFORTS, Dialect, Efforts
+from app.providers.embeddings.dialect import (
+    COMPATIBLE_EMBEDDINGS,
+    MISTRAL_EMBEDDINGS,
+    OPENAI_EMBEDDINGS,
+    VOYAGE_EMBEDDINGS,
+    EmbeddingDialect,
+)
 
 _CUSTOMARY = Timeouts()
 _PATIENT = Timeouts(first_event=600.0)
@@ -31,12 +38,17 @@ _TEMPLATE_EFFORTS: Efforts = {
 @dataclass(frozen=True, slots=True)
 class Service:
     title: str
-    adapter: Literal["anthropic", "openai_chat", "openai_responses", "google", "wave_cloud", "echo"]
+    adapter: Literal[
+        "anthropic", "openai_chat", "openai_responses", "google", "wave_cloud", "echo", "embeddings", "router"
+    ]
+    """The format of its chats; `embeddings` has none, and a `router` hands them to other presets."""
     base_url: str = ""
     key_env: str | None = None
     """The customary variable of its key; None for a service that needs none."""
     default_model: str | None = None
     """None: the preset must name one, or the service is asked what it has loaded."""
+    makes: tuple[str, ...] = ()
+    """How the names of its own models begin."""
     local: bool = False
     """Runs on the user's own machine: looked for at start, the best first; no key, may take minutes to load a model."""
     owns_models: str | None = None
@@ -49,6 +61,8 @@ class Service:
     """Takes `json_object` as the format of an answer; others get the instruction alone."""
     dialect: Dialect = _OPENAI
     """Of chat completions."""
+    embeddings: EmbeddingDialect | None = None
+    """None: it makes none."""
     takes: frozenset[str] = IMAGE_TYPES
     """Media types that may stand in a prompt. Whether a model behind the address takes them is for it to say."""
     timeouts: Timeouts = _CUSTOMARY
@@ -61,6 +75,7 @@ CATALOG: Mapping[str, Service] = {
         "https://api.anthropic.com",
         "ANTHROPIC_API_KEY",
         "claude-sonnet-5-5",
+        makes=("claude-",),
         takes=IMAGE_TYPES | {PDF},
     ),
     "openai": Service(
@@ -69,7 +84,9 @@ CATALOG: Mapping[str, Service] = {
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         "gpt-6.1-terra",
+        makes=("gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-"),
         takes=IMAGE_TYPES | {PDF},
+        embeddings=OPENAI_EMBEDDINGS,
     ),
     "openai-responses": Service(
         "Server of the Responses API",
@@ -77,6 +94,7 @@ CATALOG: Mapping[str, Service] = {
         "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         takes=IMAGE_TYPES | {PDF},
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "openai-chat": Service(
         "OpenAI-compatible server",
@@ -85,6 +103,7 @@ CATALOG: Mapping[str, Service] = {
         "OPENAI_API_KEY",
         dialect=Dialect(reasoning_back="with_calls"),
         takes=IMAGE_TYPES | AUDIO_TYPES | {PDF},
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "groq": Service(
         "Groq",
@@ -123,13 +142,16 @@ CATALOG: Mapping[str, Service] = {
             pdf_part="document_url",
         ),
         takes=IMAGE_TYPES | {PDF},
+        embeddings=MISTRAL_EMBEDDINGS,
     ),
     "deepseek": Service(
         "DeepSeek",
         "openai_chat",
         "https://api.deepseek.com",
         "DEEPSEEK_API_KEY",
-        dialect=Dialect(efforts={"off": {"thinking": {"type": "disabled"}}, **EFFORTS}, reasoning_back="always"),
+        dialect=Dialect(
+            efforts={"off": {"thinking": {"type": "disabled"}}, **EFFORTS}, reasoning_back="always", json_schema=False
+        ),
         takes=frozenset(),
     ),
     "xai": Service(
@@ -147,6 +169,7 @@ CATALOG: Mapping[str, Service] = {
         "OPENROUTER_API_KEY",
         dialect=Dialect(efforts={"off": {"reasoning_effort": "none"}, **EFFORTS}),
         takes=IMAGE_TYPES | AUDIO_TYPES | {PDF},
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "google": Service(
         "Google",
@@ -155,6 +178,16 @@ CATALOG: Mapping[str, Service] = {
         "GEMINI_API_KEY",
         "gemini-3.8-flash",
         takes=IMAGE_TYPES - {"image/gif"} | AUDIO_TYPES | {PDF},
+    ),
+    "voyage": Service(
+        "Voyage AI",
+        "embeddings",
+        "https://api.voyageai.com/v1",
+        "VOYAGE_API_KEY",
+        "voyage-4",
+        makes=("voyage-",),
+        embeddings=VOYAGE_EMBEDDINGS,
+        takes=frozenset(),
     ),
     "wave-cloud": Service(
         "Wave Cloud",
@@ -171,8 +204,13 @@ CATALOG: Mapping[str, Service] = {
         "openai_chat",
         "http://127.0.0.1:11434/v1",
         local=True,
-        dialect=Dialect(efforts={"off": {"reasoning_effort": "none"}, **EFFORTS}, reasoning_back="with_calls"),
+        dialect=Dialect(
+            efforts={"off": {"reasoning_effort": "none"}, **EFFORTS},
+            reasoning_back="with_calls",
+            reasoning_field="reasoning",
+        ),
         timeouts=_PATIENT,
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "lmstudio": Service(
         "LM Studio",
@@ -182,6 +220,7 @@ CATALOG: Mapping[str, Service] = {
         takes_any_model=True,
         json_mode=False,
         timeouts=_PATIENT,
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "llamacpp": Service(
         "llama.cpp",
@@ -193,6 +232,7 @@ CATALOG: Mapping[str, Service] = {
         dialect=Dialect(efforts=_TEMPLATE_EFFORTS, reasoning_back="with_calls"),
         takes=IMAGE_TYPES | AUDIO_TYPES,
         timeouts=_PATIENT,
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "vllm": Service(
         "vLLM",
@@ -203,6 +243,8 @@ CATALOG: Mapping[str, Service] = {
         dialect=Dialect(efforts={"off": _TEMPLATE_EFFORTS["off"], **EFFORTS}, reasoning_back="with_calls"),
         takes=IMAGE_TYPES | AUDIO_TYPES,
         timeouts=_PATIENT,
+        embeddings=COMPATIBLE_EMBEDDINGS,
     ),
     "echo": Service("Echo, the built-in demo", "echo", default_model="echo"),
+    "router": Service("Router", "router"),
 }

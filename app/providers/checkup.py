@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 _CHECK_SECONDS = 5.0
 _KEPT_SECONDS = 10.0
-_QUESTIONS = {"anthropic": "/v1/messages", "openai_chat": "/chat/completions", "openai_responses": "/responses"}
+_QUESTIONS = {
+    "anthropic": "/v1/messages",
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+    "embeddings": "/embeddings",
+}
 """Where an adapter's questions go; an empty one is always refused."""
 
 
@@ -51,6 +56,8 @@ class ConfiguredServices:
 
     def facts(self, preset: Preset) -> ServiceFacts:
         service = CATALOG[preset.provider]
+        if service.adapter in ("echo", "router"):
+            return ServiceFacts(service.title, "", None, "none", is_demo=service.adapter == "echo")
         try:
             found = endpoint(preset, self._environ)
         except NotConfigured:

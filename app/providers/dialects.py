@@ -26,6 +26,8 @@ class Dialect:
     where off is missing, nothing does."""
     refuses: frozenset[str] = frozenset()
     """Settings that are an error there, or mean nothing."""
+    json_schema: bool = True
+    """Takes a JSON schema as the format of an answer; others are told it in words."""
     takes_tools: bool = True
     """Without, what tools have said is told as the user's words."""
     takes_turns: bool = False
@@ -36,6 +38,8 @@ class Dialect:
     reasoning_back: Literal["never", "with_calls", "always"] = "never"
     """Which assistant messages carry what was thought, in the field that it came in: those that call tools, or all, be
     it empty."""
+    reasoning_field: str = "reasoning_content"
+    """The field, where nobody knows any more."""
     citations: bool = False
     """Top-level `citations` and `search_results` on the chunks are sources."""
     thinking_filler: str | None = None

@@ -17,6 +17,7 @@ from app.core.events import CallWarning, ModelEvent
 from app.core.model import ModelRequest, Timeouts
 from app.providers.breaker import Breaker
 from app.providers.failures import Failures
+from app.providers.parsing import FrameParser, Parser
 from app.providers.reader import Answer, Incoming, Reader
 from app.providers.retry import Retry
 
@@ -55,14 +56,18 @@ class Exchange:
         retry: Retry,
         breaker: Breaker,
         takes: frozenset[str],
+        parser: Callable[[], Parser | FrameParser] = Parser,
     ) -> None:
-        """`breaker` is the endpoint's, shared by all who ask there; the rest is the preset's own."""
+        """`breaker` is the endpoint's, shared by all who ask there; the rest is the preset's own. `parser` makes of the
+        data of events what the adapter's answers read.
+        """
         self.takes = takes
         self._connect = connect
         self._failures = failures
         self._timeouts = timeouts
         self._retry = retry
         self._breaker = breaker
+        self._parser = parser
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         try:
@@ -82,7 +87,7 @@ class Exchange:
                 async with AsyncExitStack() as stack:
                     sent = adapter.send(prepared.body, self._timeouts)
                     answer = adapter.answer(request)
-                    reader = await self._send(sent, answer, stack, began + self._timeouts.total)
+                    reader = await self._send(sent, answer, stack, began + self._timeouts.total, request.at_once)
                     while events := await reader.next():
                         if not answering:
                             self._breaker.answered()
@@ -112,6 +117,7 @@ class Exchange:
         answer: Answer,
         stack: AsyncExitStack,
         deadline: float,
+        at_once: Callable[[Sequence[ModelEvent]], bool] | None,
     ) -> Reader:
         first = min(asyncio.get_running_loop().time() + self._timeouts.first_event, deadline)
         try:
@@ -121,7 +127,9 @@ class Exchange:
             if first == deadline:
                 raise self._failures.timeout("the whole answer", self._timeouts.total) from None
             raise self._failures.timeout("the first word", self._timeouts.first_event) from None
-        reader = Reader(incoming, answer, self._failures, self._timeouts, first, deadline)
+        reader = Reader(incoming, answer, self._failures, self._timeouts, first, deadline, self._parser())
         stack.push_async_callback(reader.close)
         await reader.refuse_other_content()
+        if at_once is not None:
+            reader.offer_to(at_once)
         return reader

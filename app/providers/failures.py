@@ -14,6 +14,8 @@ from traceback import extract_tb
 from typing import Any
 
 from app.core.errors import (
+    ContextOverflow,
+    PresetRefused,
     ProviderBroken,
     ProviderBusy,
     ProviderError,
@@ -93,7 +95,7 @@ class Failures:
             return self._not_allowed()
         if _says(details, "not_found"):
             return self._not_found(details)
-        if _says(details, "invalid_request", "context_length"):
+        if _says(details, "invalid_request", "context_length", "exceed_context"):
             return self._refused_request(details)
         return ProviderError(f"{self._service} reported an error while it answered {self._preset}. Try again.")
 
@@ -167,6 +169,8 @@ class Failures:
                 return self._not_found(details)
             case 400 if "api key" in str(details.get("message")).lower():  # Google, xAI
                 return self._refused_key()
+            case 500 if "too large to process" in str(details.get("message")):  # llama.cpp, of a text to embed
+                return self._refused_request(details)
             case 429:
                 return self._limited(retry_after)
             case _ if status in (408, 409, 425) or status >= 500:
@@ -177,36 +181,36 @@ class Failures:
                     retry_after=retry_after,
                 )
             case _ if 300 <= status < 400:
-                return ProviderRejected(
+                return PresetRefused(
                     f"{self._service} redirects {self._preset} elsewhere, which is never followed. "
                     "Check the preset's base_url."
                 )
             case _:
                 return self._refused_request(details)
 
-    def _refused_key(self) -> ProviderRejected:
+    def _refused_key(self) -> PresetRefused:
         check = f"Check {self._endpoint.key_name}." if self._endpoint.key_name else "Set its api_key_env."
-        return ProviderRejected(f"{self._service} refuses the key of {self._preset}. {check}")
+        return PresetRefused(f"{self._service} refuses the key of {self._preset}. {check}")
 
-    def _not_allowed(self) -> ProviderRejected:
-        return ProviderRejected(
+    def _not_allowed(self) -> PresetRefused:
+        return PresetRefused(
             f"{self._service} does not allow this to {self._preset}. Check the rights of its key and its model."
         )
 
-    def _not_found(self, details: Mapping[str, Any]) -> ProviderRejected:
+    def _not_found(self, details: Mapping[str, Any]) -> PresetRefused:
         if not details:
-            return ProviderRejected(
+            return PresetRefused(
                 f"Nothing answers at the base_url of {self._preset} as {self._service} would. "
                 "Check the base_url, its path included."
             )
         if "model" in f"{details.get('code')} {details.get('message')}".lower():
-            return ProviderRejected(f"{self._service} knows no such model. Check the model of {self._preset}.")
-        return ProviderRejected(
+            return PresetRefused(f"{self._service} knows no such model. Check the model of {self._preset}.")
+        return PresetRefused(
             f"{self._service} knows no such model or address. Check the model and the base_url of {self._preset}."
         )
 
-    def _unpaid(self) -> ProviderRejected:
-        return ProviderRejected(
+    def _unpaid(self) -> PresetRefused:
+        return PresetRefused(
             f"The account behind {self._preset} has no credit left at {self._service}. Check its billing page."
         )
 
@@ -219,6 +223,11 @@ class Failures:
     def _refused_request(self, details: Mapping[str, Any]) -> ProviderRejected:
         quote = redact(str(details.get("message") or ""), self._endpoint.secrets)
         said = f"It says: {quote}" if quote else f"Check the model and the options of {self._preset}."
+        if _is_overflow(details):
+            return ContextOverflow(
+                f"The conversation is longer than the model of {self._preset} can take. Begin a new one, or choose a "
+                f"preset whose model takes more. {said}"
+            )
         return ProviderRejected(f"{self._service} refuses the request of {self._preset}. {said}")
 
     def _log(self, what: str, details: Mapping[str, Any], *, quote: bool = True) -> None:
@@ -244,11 +253,28 @@ def _in_words(seconds: float) -> str:
 def _details(body: object) -> Mapping[str, Any]:
     """The inner `{"type", "code", "message"}` of the shapes that error bodies have."""
     if isinstance(body, Mapping):
-        inner = body.get("error", body)
+        inner = body.get("error", body.get("detail", body))  # Voyage says `detail`
         return inner if isinstance(inner, Mapping) else {"message": str(inner)}
     if isinstance(body, str) and not body.lstrip().startswith("<"):
         return {"message": body}
     return {}
+
+
+_OVERFLOW = re.compile(
+    r"""context[ _]?(?:length|window|size|limit)                   # OpenAI, Groq, vLLM, llama.cpp, Mistral
+      | (?:prompt|input|request)\ is\ too\ (?:long|large)          # Anthropic
+      | (?:prompt|input)\ (?:length|token\ count).{0,40}\bexceeds   # Google
+      | maximum\ (?:prompt|input)\ length                          # xAI
+      | request_too_large
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def _is_overflow(details: Mapping[str, Any]) -> bool:
+    """Whether a refused request was too long: every service says so in its own words."""
+    said = " ".join(str(details.get(name)) for name in ("type", "code", "message"))
+    return _OVERFLOW.search(said[:2_000]) is not None
 
 
 def _says(details: Mapping[str, Any], *words: str) -> bool:

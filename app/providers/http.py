@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 import httpx2
 
 from app.core.errors import ProviderError
@@ -15,7 +14,7 @@ from app.providers.endpoint import Endpoint
 from app.providers.failures import Failures
 from app.providers.reader import Incoming
 from app.providers.retry import retry_after
-from app.providers.transport import AiohttpTransport, body_of
+from app.providers.transport import Transport, body_of
 
 MAX_ERROR_BYTES = 1_000_000
 """An error's body is read as a whole by the SDKs."""
@@ -37,7 +36,7 @@ def new_client(endpoint: Endpoint) -> httpx2.AsyncClient:
         trust_env=not endpoint.is_loopback,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
         event_hooks={"response": [_guard]},
-        transport=None if _is_behind_proxy(endpoint) else AiohttpTransport(encrypted=is_encrypted),
+        transport=None if _is_behind_proxy(endpoint) else Transport(encrypted=is_encrypted),
     )
 
 
@@ -51,7 +50,8 @@ def _is_behind_proxy(endpoint: Endpoint) -> bool:
 
 
 def incoming(response: httpx2.Response) -> Incoming:
-    return Incoming(response.headers, body_of(response).read)
+    body = body_of(response)
+    return Incoming(response.headers, body.read, body.listen)
 
 
 def limits(timeouts: Timeouts) -> httpx2.Timeout:
@@ -75,14 +75,14 @@ def translate(error: Exception, failures: Failures, *, answering: bool) -> Provi
         response = getattr(error, "response", None)
         wait = retry_after(response.headers) if isinstance(response, httpx2.Response) else None
         return failures.status(status, getattr(error, "body", None), wait)
-    own = httpx2.TransportError | UnreadableResponseError | aiohttp.ClientError | OSError
+    own = httpx2.TransportError | UnreadableResponseError | OSError
     cause = error if isinstance(error, own) else error.__cause__
     match cause:
         case UnreadableResponseError():
             return failures.unreadable(str(cause), cause)
         case httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
             return failures.unreadable("the request cannot be sent", cause)
-        case httpx2.TransportError() | aiohttp.ClientError() | OSError():
+        case httpx2.TransportError() | OSError():
             return failures.cut_off(cause) if answering else failures.unreachable(cause)
         case _:
             return failures.unexpected(error)

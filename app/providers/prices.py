@@ -45,6 +45,8 @@ def prices_of(preset: Preset, model: str, input_tokens: int, day: date) -> Price
     """
     if preset.prices is not None:
         return preset.prices
+    if preset.provider == "echo":
+        return Prices(0, 0)
     if preset.base_url is not None and preset.base_url.rstrip("/") != CATALOG[preset.provider].base_url:
         return None
     rates = TABLE.get(preset.provider, {}).get(_DATED.sub("", model), ())
@@ -116,6 +118,9 @@ _OPENAI: Mapping[str, Rates] = {
     "gpt-4.1": _flat(2, 8, 0.5),
     "gpt-4.1-mini": _flat(0.4, 1.6, 0.1),
     "gpt-4.1-nano": _flat(0.1, 0.4, 0.025),
+    "text-embedding-3-small": _flat(0.02, 0),
+    "text-embedding-3-large": _flat(0.13, 0),
+    "text-embedding-ada-002": _flat(0.1, 0),
 }
 
 TABLE: Mapping[str, Mapping[str, Rates]] = {
@@ -141,6 +146,14 @@ TABLE: Mapping[str, Mapping[str, Rates]] = {
     "mistral": {
         "mistral-large-2512": _flat(0.5, 1.5, 0.05),
         "mistral-small-2603": _flat(0.15, 0.6, 0.015),
+    },
+    "voyage": {
+        "voyage-4-large": _flat(0.12, 0),
+        "voyage-4": _flat(0.06, 0),
+        "voyage-4-lite": _flat(0.02, 0),
+        "voyage-code-3": _flat(0.18, 0),
+        "voyage-finance-2": _flat(0.12, 0),
+        "voyage-law-2": _flat(0.12, 0),
     },
     "xai": {
         "grok-4.7": _stepped(199_999, Prices(2, 6, 0.5), Prices(4, 12, 1)),

@@ -3,12 +3,15 @@
 What all formats have in common is done here once per network read: time limits, a limit to the size, JSON, events that
 hold what they promise. An answer counts only with its format's own end mark: an `async for` over an SDK's stream would
 end without complaint when the body is cut off.
+
+Deltas, nearly all there is, go on at once where somebody takes them (`ModelRequest.at_once`), while the task that reads
+the answer sleeps; `chat/channel` tells the whole way. All else is handed out by `next`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,7 +20,8 @@ from app.core.errors import ProviderError
 from app.core.events import ModelEvent, ModelFinish, TextDelta
 from app.core.model import Timeouts
 from app.providers.failures import Failures, ReportedError
-from app.providers.parsing import Mender, Parser
+from app.providers.habit import Habit
+from app.providers.parsing import FrameParser, Mender, Parser
 from app.providers.sound import is_sound
 from app.providers.sse import EventTooLongError, Splitter
 from app.providers.watch import Watch
@@ -27,6 +31,9 @@ _DRAIN_SECONDS = 0.1
 """How long a body may take to end after its answer did: a connection can be used again only then."""
 _LONGEST_JSON = 1_000_000
 
+Offer = Callable[[bytes], bool]
+"""Takes what a network read has brought. False wakes whoever waits in `read`, which may have nothing to return then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
@@ -34,7 +41,9 @@ class Incoming:
 
     headers: Mapping[str, str]
     read: Callable[[], Awaitable[bytes]]
-    """Everything that has come of its body since the last call, at least a byte; empty at the end."""
+    """Everything that has come of its body since the last call; empty at the end."""
+    listen: Callable[[Offer | None], None] | None = None
+    """From now on the offer gets what comes while somebody waits in `read`: for bodies that can."""
 
 
 class Answer(Protocol):
@@ -62,6 +71,7 @@ class Reader:
         timeouts: Timeouts,
         first: float,
         deadline: float,
+        parse: Parser | FrameParser,
     ) -> None:
         """`first` and `deadline`: loop time at which the first event and the whole answer must be there."""
         self._incoming = incoming
@@ -70,8 +80,9 @@ class Reader:
         self._timeouts = timeouts
         self._watch = Watch()
         self._splitter = Splitter()
-        self._parse = Parser()
+        self._parse = parse
         self._mender = Mender()
+        self._habit = Habit()
         self._clock = asyncio.get_running_loop().time
         self._first: float | None = first
         """When the first event must be there; None once it is."""
@@ -82,58 +93,91 @@ class Reader:
         self._begun = False
         self._ended = False
         self._failure: ProviderError | None = None
+        self._events: list[ModelEvent] = []
+        """Decoded, and not handed out yet."""
+        self._at_once: Callable[[Sequence[ModelEvent]], bool] = _take_nothing
+
+    def offer_to(self, at_once: Callable[[Sequence[ModelEvent]], bool]) -> None:
+        """From now on events that it takes are not handed out by `next`."""
+        if self._incoming.listen is not None:
+            self._at_once = at_once
+            self._incoming.listen(self._offered)
 
     async def next(self) -> list[ModelEvent]:
         """The events of the next network read that brings any; none after the ModelFinish.
 
         What came before a failure is handed out before the failure is raised.
         """
-        events: list[ModelEvent] = []
-        while not events:
+        while not self._events:
             if self._failure is not None:
                 raise self._failure
             if self._ended:
                 return []
             data = await self._read()
-            try:
-                self._decode(data, events)
-            except ReportedError as error:
-                self._failure = self._failures.reported(error.details)
-                self.broke_off = self._begun
-            except EventTooLongError as error:
-                self._failure = self._failures.unreadable("an event without end", error)
-            except Exception as error:  # noqa: BLE001 - whatever the decoder stumbles over, the answer is at fault
-                self._failure = self._failures.unreadable("an event that is not the format's", error)
-            self._drop_unsound(events)
-            if self._parse.torn:
-                events = self._mender.mend(events)
+            if data or not (self._events or self._ended or self._failure):  # else `_offered` has woken us
+                self._take(data)
+        events, self._events = self._events, []
         self._first = None
         return events
 
-    def _drop_unsound(self, events: list[ModelEvent]) -> None:
+    def _offered(self, data: bytes) -> bool:
+        """The short way: what has come while `next` waits, without waking it."""
+        self._take(data)
+        if self._ended or self._failure is not None:
+            return False
+        if self._events:
+            if not self._at_once(self._events):
+                return False
+            self._events = []
+        if self._first is None:
+            self._watch.when = min(self._clock() + self._timeouts.between_events, self._deadline)
+        return True
+
+    def _take(self, data: bytes) -> None:
+        """Decode what one read has brought."""
+        self._size += len(data)
+        if self._size > MAX_ANSWER_BYTES:
+            self._failure = self._failures.unreadable("an answer without end")
+            return
+        events: list[ModelEvent] = []
+        try:
+            if data:
+                self._decode(self._splitter.feed(data), events)
+            else:
+                self._decode_end(events)
+        except ReportedError as error:
+            self._failure = self._failures.reported(error.details)
+            self.broke_off = self._begun
+        except EventTooLongError as error:
+            self._failure = self._failures.unreadable("an event without end", error)
+        except Exception as error:  # noqa: BLE001 - whatever the decoder stumbles over, the answer is at fault
+            self._failure = self._failures.unreadable("an event that is not the format's", error)
         for number, event in enumerate(events):
             if not (type(event) is TextDelta and type(event.delta) is str) and not is_sound(event):
                 del events[number:]
                 self._ended = False
                 self._failure = self._failures.unreadable("an event that is not the format's")
-                return
+                break
+        self._events = self._mender.mend(events) if self._parse.torn else events
 
-    def _decode(self, data: bytes, events: list[ModelEvent]) -> None:
-        if data:
-            self._decode_frames(self._splitter.feed(data), events)
-            return
+    def _decode_end(self, events: list[ModelEvent]) -> None:
         with suppress(ValueError):  # half an event
-            self._decode_frames(self._splitter.flush(), events)
+            self._decode(self._splitter.flush(), events)
         if not self._ended and self._failure is None:
             self._finish(events)
 
-    def _decode_frames(self, frames: list[bytes], events: list[ModelEvent]) -> None:
+    def _decode(self, frames: list[bytes], events: list[ModelEvent]) -> None:
         for data in frames:
             if data == b"[DONE]":
                 self._finish(events)
                 return
+            if (text := self._habit.text(data)) is not None:
+                events.append(TextDelta(self._habit.part, text))
+                continue
+            before = len(events)
             self._answer.read(self._parse(data), events)
             self._begun = True
+            self._habit.learn(data, events[before:])
             if events and type(events[-1]) is ModelFinish:
                 self._ended = True
                 return
@@ -150,13 +194,9 @@ class Reader:
         limit = self._first if self._first is not None else self._clock() + self._timeouts.between_events
         try:
             with self._watch.until(min(limit, self._deadline)):
-                data = await self._incoming.read()
+                return await self._incoming.read()
         except TimeoutError:
             raise self._timeout() from None
-        self._size += len(data)
-        if self._size > MAX_ANSWER_BYTES:
-            raise self._failures.unreadable("an answer without end")
-        return data
 
     def _timeout(self) -> ProviderError:
         if self._clock() >= self._deadline:
@@ -168,6 +208,8 @@ class Reader:
     async def close(self) -> None:
         """Of a whole answer, read what follows, which is nothing or nearly so."""
         self._watch.close()
+        if self._incoming.listen is not None:
+            self._incoming.listen(None)
         if not self._ended:
             return
         with suppress(Exception):  # the answer is there: what happens to the connection now is nobody's concern
@@ -186,9 +228,14 @@ class Reader:
         while len(body) < _LONGEST_JSON and (data := await self._read()):
             body += data
         try:
-            value = self._parse(body)
+            value = Parser()(body)
         except ValueError as error:
             raise self._failures.unreadable("neither a stream nor JSON", error) from None
         if isinstance(value, dict) and value.get("error"):
             raise self._failures.reported(value)
         raise self._failures.unreadable("JSON instead of a stream")
+
+
+def _take_nothing(events: Sequence[ModelEvent]) -> bool:
+    """Nobody listens."""
+    return False

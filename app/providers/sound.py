@@ -20,6 +20,7 @@ from app.core.events import (
     ToolInputStart,
     ToolOutputAvailable,
     ToolOutputError,
+    Verbatim,
 )
 
 _TEXTS: Mapping[type, Sequence[str]] = {
@@ -54,6 +55,5 @@ def is_sound(event: ModelEvent) -> bool:
     for name in _MAY_BE_MISSING.get(kind, ()):
         if not isinstance(getattr(event, name), str | None):
             return False
-    if isinstance(event, ModelFinish):
-        return all(isinstance(getattr(event.usage, name), int | None) for name in _FIGURES)
-    return True
+    usage = event.usage if isinstance(event, ModelFinish | Verbatim) else None
+    return usage is None or all(isinstance(getattr(usage, name), int | None) for name in _FIGURES)

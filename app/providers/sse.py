@@ -9,6 +9,8 @@ from __future__ import annotations
 MAX_EVENT_BYTES = 4_000_000
 
 _BOM = b"\xef\xbb\xbf"
+_DATA = b"data: "
+_DATA_SIZE = len(_DATA)
 
 
 class EventTooLongError(ValueError):
@@ -44,11 +46,18 @@ class Splitter:
             self._pieces.clear()
             self._size = 0
         *blocks, rest = data.split(b"\n\n")
-        self._keep(rest)
+        if rest:
+            self._keep(rest)
         if blocks and self._at_start:
             self._at_start = False
             blocks[0] = blocks[0].removeprefix(_BOM)
-        return [event for block in blocks if (event := _data(block)) is not None]
+        events = []
+        for block in blocks:
+            # Nearly all are a line of data and nothing else: no call for those.
+            event = block[_DATA_SIZE:] if block.startswith(_DATA) and b"\n" not in block else _data(block)
+            if event is not None:
+                events.append(event)
+        return events
 
     def flush(self) -> list[bytes]:
         """What stands at the end of the body without the blank line that should follow it."""

@@ -1,33 +1,24 @@
-"""httpx2 over aiohttp's connections, whose parser is written in C.
+"""httpx2 over connections of our own (`providers/connection`).
 
 The SDKs build, sign and check their requests with httpx2; what httpx2 reads a response with costs more per network read
-than all that is done with it afterwards. So a body is read here past httpx2: `body_of(response).read()`.
+than all that is done with it afterwards, and a general HTTP client as much again. So a body is read here past httpx2:
+`body_of(response)`.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+import asyncio
+from collections import defaultdict
 
-import aiohttp
 import httpx2
-from yarl import URL
+
+from app.providers.connection import Body, Connection, head_of
+from app.providers.reader import Offer
 
 _KEEP_SECONDS = 30.0
 """How long a connection that nobody uses stays open for the next request."""
-_MAX_HEADER_BYTES = 65_536
-_SENT_AT_ONCE = 500_000
-"""A longer request is written piece by piece, so that it does not hold up everybody else."""
 
-
-class Body(Protocol):
-    """What a response consists of, read as it comes in."""
-
-    async def read(self) -> bytes:
-        """Everything that has come since the last call, at least a byte; empty at the end."""
-        ...
+Origin = tuple[str, str, int]
 
 
 def body_of(response: httpx2.Response) -> Body:
@@ -35,68 +26,81 @@ def body_of(response: httpx2.Response) -> Body:
     return body
 
 
-class AiohttpTransport(httpx2.AsyncBaseTransport):
-    """Connections to one service, kept open between requests, TLS sessions included."""
+class Transport(httpx2.AsyncBaseTransport):
+    """Connections to one service, kept open between requests."""
 
     def __init__(self, *, encrypted: bool) -> None:
         """`encrypted`: whether certificates will be needed, which take a while to read."""
-        self._context = httpx2.create_ssl_context() if encrypted else True
-        self._session: aiohttp.ClientSession | None = None
+        self._context = httpx2.create_ssl_context() if encrypted else None
+        if self._context is not None:
+            self._context.set_alpn_protocols(["http/1.1"])
+        self._free: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._origins: dict[Connection, Origin] = {}
+        """All that are open."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         content = await request.aread()
-        connect = request.extensions.get("timeout", {}).get("connect")
-        with _mapped_errors():
-            response = await self._opened().request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=io.BytesIO(content) if len(content) > _SENT_AT_ONCE else content or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
-            )
-        body = _AiohttpBody(response)
-        return httpx2.Response(
-            response.status,
-            headers=list(response.raw_headers),
-            stream=body,
-            extensions={"body": body, "http_version": b"HTTP/1.1", "reason_phrase": (response.reason or "").encode()},
-        )
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_SECONDS, ssl=self._context)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
-                max_line_size=_MAX_HEADER_BYTES,
-                max_field_size=_MAX_HEADER_BYTES,
-            )
-        return self._session
-
-
-class _AiohttpBody(httpx2.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.read = response.content.readany
-        """Past httpx2, so it raises aiohttp's errors; adapters translate them (`Adapter.translate`)."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """For whoever reads it through httpx2: the SDKs, of errors."""
+        head = head_of(request, len(content))
+        connection = await self._connection(request)
         try:
-            while data := await self.read():
-                yield data
-        except (aiohttp.ClientError, OSError) as error:
-            raise httpx2.ReadError(str(error)) from error
+            begun, body = await connection.ask(head, content)
+        except BaseException:
+            connection.close()
+            raise
+        more = {"body": body, "http_version": b"HTTP/1.1", "reason_phrase": begun.reason}
+        return httpx2.Response(begun.status, headers=begun.headers, stream=body, extensions=more)
 
     async def aclose(self) -> None:
-        self._response.close()
+        for connection in tuple(self._origins):
+            connection.close()
+        await asyncio.sleep(0)  # they are closed in the next step of the loop
+
+    async def _connection(self, request: httpx2.Request) -> Connection:
+        """One that is free, the one that was used last, or a new one."""
+        origin = _origin(request)
+        while self._free[origin]:
+            connection = self._free[origin].pop()
+            if connection.expires is not None:
+                connection.expires.cancel()
+            if connection.is_open:
+                return connection
+        return await self._connected(origin, request.extensions.get("timeout", {}).get("connect"))
+
+    async def _connected(self, origin: Origin, seconds: float | None) -> Connection:
+        scheme, host, port = origin
+        context = (self._context or True) if scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds):
+                _, connection = await loop.create_connection(lambda: Connection(self._ended), host, port, ssl=context)
+        except TimeoutError as error:
+            raise httpx2.ConnectTimeout(str(error)) from error
+        except (OSError, ValueError) as error:  # of names that are none, too
+            raise httpx2.ConnectError(str(error)) from error
+        self._origins[connection] = origin
+        return connection
+
+    def _ended(self, connection: Connection) -> None:
+        """Its answer is whole, or it is closed."""
+        origin = self._origins.get(connection)
+        if origin is None:
+            return
+        if connection.expires is not None:
+            connection.expires.cancel()
+        if connection.is_free:
+            connection.expires = asyncio.get_running_loop().call_later(_KEEP_SECONDS, connection.close)
+            self._free[origin].append(connection)
+            return
+        del self._origins[connection]
+        if connection in self._free[origin]:
+            self._free[origin].remove(connection)
+
+
+def _origin(request: httpx2.Request) -> Origin:
+    url = request.url
+    if url.scheme not in ("http", "https") or not url.host:
+        raise httpx2.UnsupportedProtocol("Only http and https addresses can be asked.", request=request)
+    return url.scheme, url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
 
 
 class _AnyBody:
@@ -108,18 +112,5 @@ class _AnyBody:
     async def read(self) -> bytes:
         return await anext(self._pieces, b"")
 
-
-@contextmanager
-def _mapped_errors() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise httpx2.ConnectTimeout(str(error)) from error
-    except aiohttp.InvalidURL as error:
-        raise httpx2.UnsupportedProtocol(str(error)) from error
-    except aiohttp.ClientConnectorError as error:
-        raise httpx2.ConnectError(str(error)) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise httpx2.RemoteProtocolError(str(error)) from error
-    except ValueError as error:
-        raise httpx2.LocalProtocolError(str(error)) from error
+    def listen(self, offer: Offer | None) -> None:
+        """It is only ever read."""

@@ -22,20 +22,21 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._rings = inf
         """When the timer rings."""
-        self._when = 0.0
+        self.when = 0.0
+        """Until when the wait that goes on may take; may be put off."""
         self._waiting = False
         self._cancelling = 0
         self._expired = False
 
     def until(self, when: float) -> Self:
-        self._when = when
+        self.when = when
         return self
 
     def __enter__(self) -> Self:
         self._waiting = True
         self._cancelling = self._task.cancelling()
         self._expired = False
-        if self._rings > self._when:
+        if self._rings > self.when:
             self._set()
         return self
 
@@ -53,15 +54,15 @@ class Watch:
 
     def _set(self) -> None:
         self.close()
-        self._rings = self._when
-        self._timer = self._loop.call_at(self._when, self._ring)
+        self._rings = self.when
+        self._timer = self._loop.call_at(self.when, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         self._rings = inf
         if not self._waiting:
             return  # the next wait sets it again
-        if self._loop.time() < self._when:
+        if self._loop.time() < self.when:
             self._set()
         else:
             self._expired = True

@@ -22,6 +22,7 @@ from app.core.values import KEYS, Values
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
 from app.settings.fields import (
+    check_embed_preset,
     check_keys,
     check_model,
     is_json,
@@ -37,6 +38,7 @@ from app.settings.fields import (
     read_values,
     read_variable,
 )
+from app.settings.routers import ROUTER_KEYS, check_routers, read_router
 from app.settings.tool_tables import read_tool_settings
 
 VALUE_KEYS: Mapping[str, str] = {field: field for field in Values.model_fields}
@@ -54,8 +56,9 @@ PRESET_KEYS = (
     "description",
     "system_template",
     "variables",
+    *ROUTER_KEYS,
 )
-PRESET_SETTINGS = ("ai:preset", "ai:titlepreset")
+PRESET_SETTINGS = ("ai:preset", "ai:titlepreset", "ai:embedpreset")
 """Which of the presets to use for what."""
 SETTINGS_KEYS = (*PRESET_SETTINGS, *KEYS)
 TIMEOUT_KEYS = tuple(field.name for field in fields(Timeouts))
@@ -86,13 +89,22 @@ def read_config_file(path: Path) -> Configuration:
             raise ConfigurationError(f"{name}: presets.{key}: there is a preset of this name already")
         check_model(preset, values, f"{name}: presets.{key}.model")
         presets[preset.name] = preset
+    check_routers(presets, f"{name}: presets")
 
-    chosen, naming = (
+    chosen, naming, embedding = (
         read_global_preset(settings[key], presets, f"{name}: settings.{key}") if key in settings else None
         for key in PRESET_SETTINGS
     )
+    check_embed_preset(embedding, presets, f"{name}: settings.ai:embedpreset")
     tools = read_tool_settings(document, name, path.resolve().parent)
-    return Configuration(presets=presets, preset=chosen, title_preset=naming, values=values, tools=tools)
+    return Configuration(
+        presets=presets,
+        preset=chosen,
+        title_preset=naming,
+        embed_preset=embedding,
+        values=values,
+        tools=tools,
+    )
 
 
 def _parse(text: str, name: str) -> Mapping[str, Any]:
@@ -123,6 +135,7 @@ def _read_preset(key: str, value: Any, prefix: str) -> Preset:
         system_template=_read_system_template(table, prefix),
         provider_tools=_read_provider_tools(table.get("provider_tools", []), f"{prefix}provider_tools"),
         prices=_read_prices(table["prices"], f"{prefix}prices") if "prices" in table else None,
+        router=read_router(table, prefix),
     )
 
 

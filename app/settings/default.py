@@ -41,7 +41,7 @@ def choose_default(environ: Mapping[str, str], local: LocalServer | None) -> Def
         variable = CATALOG[name].key_env
         if variable and environ.get(variable, "").strip():
             preset = Preset("default", name, default_model=CATALOG[name].default_model)
-            return DefaultPreset(preset, f"default is {_described(preset)}, because {variable} is set.")
+            return DefaultPreset(preset, f"The default is {_described(preset)}, because {variable} is set.")
     if local is not None:
         preset = Preset(
             "default",
@@ -52,12 +52,14 @@ def choose_default(environ: Mapping[str, str], local: LocalServer | None) -> Def
         )
         return DefaultPreset(
             preset,
-            f"default is {_described(preset)}, because it answers on this machine and no key is set.",
+            f"The default is {_described(preset)}, because it answers on this machine and no key is set.",
         )
     servers = [service.title for service in CATALOG.values() if service.local]
     return DefaultPreset(
-        Preset("default", "echo", values=Values(tools=("*",)), default_model=CATALOG["echo"].default_model),
-        "default is echo, the built-in demo, because no key is set and no local model server answers. "
+        Preset(
+            "default", "echo", title="Echo", values=Values(tools=("*",)), default_model=CATALOG["echo"].default_model
+        ),
+        "The default is Echo, the built-in demo, because no key is set and no local model server answers. "
         f"Set {_either(variables)}, or start {_either(servers)}.",
     )
 
@@ -72,7 +74,7 @@ def with_default(configuration: Configuration, default: DefaultPreset, source: s
         origin = f"The preset is {chosen.name}, {described}, because {source} sets ai:preset."
     elif "default" in configuration.presets:
         described = _described(presets["default"], configuration.values.model)
-        origin = f"default is {described}, because {source} defines it."
+        origin = f"The default is {described}, because {source} defines it."
     else:
         origin = default.origin
     return replace(configuration, presets=presets, origin=origin)

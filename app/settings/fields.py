@@ -175,6 +175,20 @@ def read_global_preset(value: Any, presets: Mapping[str, Preset], place: str) ->
 
 
 def check_model(preset: Preset, settings: Values, place: str) -> None:
+    if preset.router is not None:
+        return
     if preset.values.model is None and settings.model is None and preset.default_model is None:
         title = CATALOG[preset.provider].title
         raise ConfigurationError(f"{place}: missing; {title} has no customary model, so the preset must name one")
+
+
+def check_embed_preset(name: str | None, presets: Mapping[str, Preset], place: str) -> None:
+    """The preset must make embeddings, and say itself with which model: another preset's model is a chat's."""
+    if name is None:
+        return
+    preset = presets.get(name)
+    if preset is None or CATALOG[preset.provider].embeddings is None:
+        makers = ", ".join(provider for provider, service in CATALOG.items() if service.embeddings is not None)
+        raise ConfigurationError(f"{place}: must be a preset whose provider makes embeddings, one of {makers}")
+    if preset.values.model is None and CATALOG[preset.provider].adapter != "embeddings":
+        raise ConfigurationError(f"{place}: the preset {name} must name a model that makes embeddings")

@@ -22,6 +22,7 @@ from app.core.values import KEYS
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
 from app.settings.fields import (
+    check_embed_preset,
     check_keys,
     check_model,
     read_base_url,
@@ -44,7 +45,7 @@ IGNORED_KEYS = ("ai:*", "ai:name", "ai:apiversion", "ai:fontsize", "ai:fixedfont
 """Accepted, without effect here: looks, Azure's version, and `ai:*`, with which Wave clears what a block had before."""
 
 PRESET_KEYS = (*KEYS, *SERVICE_KEYS, "ai:timeoutms", "ai:proxyurl", *IGNORED_KEYS)
-SETTINGS_KEYS = ("ai:preset", "ai:titlepreset", *PRESET_KEYS)
+SETTINGS_KEYS = ("ai:preset", "ai:titlepreset", "ai:embedpreset", *PRESET_KEYS)
 
 _ZERO_IS_UNSAID = frozenset({"ai:maxtokens", "ai:maxsteps", "ai:timeoutms"})
 _WHOLE_NUMBERS = ("ai:maxtokens", "ai:maxsteps")
@@ -109,7 +110,11 @@ def read_wave_files(path: Path) -> Configuration:
     naming = settings.get("ai:titlepreset")
     if naming is not None:
         naming = read_global_preset(naming, presets, f"{settings_file}: ai:titlepreset")
-    return Configuration(presets=presets, preset=chosen, title_preset=naming, values=values)
+    embedding = settings.get("ai:embedpreset")
+    if embedding is not None:
+        embedding = read_global_preset(embedding, presets, f"{settings_file}: ai:embedpreset")
+    check_embed_preset(embedding, presets, f"{settings_file}: ai:embedpreset")
+    return Configuration(presets=presets, preset=chosen, title_preset=naming, embed_preset=embedding, values=values)
 
 
 def _parse(text: str, name: str) -> Document:
@@ -178,6 +183,8 @@ def _make_preset(name: str, title: str | None, said: Document, prefix: str) -> P
     if provider == "openai" and base_url is not None:
         provider = "openai-chat"  # Wave calls everything openai that speaks its format
     provider = read_provider(provider, f"{prefix}ai:apitype")
+    if CATALOG[provider].adapter == "router":
+        raise ConfigurationError(f"{prefix}ai:apitype: a router needs a palaver.toml, which has words for its rules")
     if base_url is not None:
         base_url = read_base_url(base_url, f"{prefix}ai:baseurl", provider)
     token = said.get("ai:apitoken")

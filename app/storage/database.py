@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import aiosqlite
 
@@ -37,37 +37,61 @@ class Database:
         self._busy_timeout = busy_timeout
         self._tenths: int | None = None
         """The busy timeout as the writing connection has it, in tenths of a second."""
+        self._waiting: list[_Write[Any]] = []
+        """For the next transaction."""
+        self._commit: asyncio.Task[None] | None = None
+        """The next transaction, or the last one."""
+        self._committing = asyncio.Lock()
 
     async def read(self, sql: str, values: Mapping[str, Any]) -> Sequence[Row]:
         """The rows of one statement: one statement sees one state of the file."""
         return await self.query(lambda connection: connection.execute(sql, values).fetchall())
 
     async def query(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What `work`, which only reads, makes of one statement's rows, in the connection's thread."""
+        """What `work`, which only reads, makes of the rows that it asks for, in the connection's thread."""
         return await self._reader.do(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do `work` in one transaction, one after the other, in the connection's thread. Once asked for it goes on to
-        its end, even if the caller is cancelled.
+        """Do `work`, all of it or nothing, in the connection's thread. Once asked for it goes on to its end, even if
+        the caller is cancelled. It is on the disk when this returns.
+
+        What is asked for while another transaction is written, or in the same step of the event loop, goes into one
+        transaction: the disk is waited for once for all of it.
 
         Raises:
             StorageUnavailable: another process held the file for longer than the busy timeout.
         """
+        self._writer.check_open()
         # The time in the queue counts: if the file is locked, it was spent waiting for the same thing.
-        deadline = time.monotonic() + self._busy_timeout
+        write = _Write(work, time.monotonic() + self._busy_timeout)
+        self._waiting.append(write)
+        if len(self._waiting) == 1:
+            self._commit = asyncio.ensure_future(self._write_waiting())
+        assert self._commit is not None
+        await asyncio.shield(self._commit)
+        with storage_errors():
+            return write.result()
 
-        def transaction(connection: sqlite3.Connection) -> Result:
-            self._wait_for(connection, deadline - time.monotonic())
-            connection.execute("BEGIN IMMEDIATE")
+    async def _write_waiting(self) -> None:
+        """Raises nothing: each of the writes knows how it went."""
+        async with self._committing:
+            writes, self._waiting = self._waiting, []
             try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.rollback()
-                raise
-            return result
+                await self._writer.do(partial(self._transaction, writes))
+            except Exception as error:  # noqa: BLE001 - for those who wait
+                for write in writes:
+                    write.error = error
 
-        return await self._writer.do(transaction)
+    def _transaction(self, writes: Sequence[_Write[Any]], connection: sqlite3.Connection) -> None:
+        self._wait_for(connection, writes[-1].deadline - time.monotonic())
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for write in writes:
+                write.do(connection, apart=len(writes) > 1)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            raise
 
     def _wait_for(self, connection: sqlite3.Connection, seconds: float) -> None:
         """Set the busy timeout, where it is not nearly that already: in a short queue it stays what it is."""
@@ -88,7 +112,39 @@ class Database:
     async def close(self) -> None:
         """When everything that was asked for is done."""
         await self._reader.close()
+        while self._commit is not None and not self._commit.done():
+            await asyncio.wait([self._commit])
         await self._writer.close()
+
+
+class _Write(Generic[Result]):
+    """What somebody waits for, and how it went."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Result], deadline: float) -> None:
+        self.deadline = deadline
+        self.error: Exception | None = None
+        self._work = work
+        self._results: list[Result] = []
+
+    def do(self, connection: sqlite3.Connection, *, apart: bool) -> None:
+        """In a transaction; `apart` from others in it, which stand though this one fails."""
+        if not apart:
+            self._results.append(self._work(connection))
+            return
+        connection.execute("SAVEPOINT one")
+        try:
+            self._results.append(self._work(connection))
+        except Exception as error:
+            if not connection.in_transaction:  # SQLite has given up all of it
+                raise
+            connection.execute("ROLLBACK TO one")
+            self.error = error
+        connection.execute("RELEASE one")
+
+    def result(self) -> Result:
+        if self.error is not None:
+            raise self.error
+        return self._results[0]
 
 
 class _Thread:
@@ -102,11 +158,14 @@ class _Thread:
 
     async def do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """What `work` returns or raises. It is done to its end also when nobody waits for it any more."""
-        if self._closed:
-            raise StorageUnavailable("The database is closed: the server is going down.")
+        self.check_open()
         with storage_errors():
             # aiosqlite has no public name for this, which is what all its methods are made of.
             return await self._connection._execute(work, self._connection._conn)  # type: ignore[no-any-return,no-untyped-call]  # noqa: SLF001
+
+    def check_open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("The database is closed: the server is going down.")
 
     async def close(self) -> None:
         """When everything that was asked for is done."""

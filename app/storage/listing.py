@@ -1,7 +1,8 @@
 """The list of conversations: newest first, pinned before all others, in pages, searched by what was said.
 
-A search finds the conversations of which the title, or one message of the active branch, has all the words. A cursor
-is the place of the last item in that order, so a page stays right while conversations come and go.
+A search finds the conversations of which the title, or one message of any branch, has all the words; what the active
+branch says comes first. A cursor is the place of the last item in that order, so a page stays right while conversations
+come and go.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ snippets (number, snippet) AS (SELECT NULL, NULL),
 """
 
 _MATCHING = """
-WITH RECURSIVE hits (number) AS MATERIALIZED (SELECT rowid FROM search WHERE search MATCH :words),
+WITH RECURSIVE
+said (row) AS NOT MATERIALIZED (SELECT rowid FROM search WHERE search MATCH :words AND rowid > 0),
+titled (number) AS NOT MATERIALIZED (SELECT rowid FROM search WHERE search MATCH :words AND rowid < 0),
 blocks (block_id) AS MATERIALIZED (
-  SELECT messages.block_id FROM hits JOIN messages ON messages.row = hits.number
+  SELECT messages.block_id FROM said JOIN messages ON messages.row = said.row
   UNION
-  SELECT conversations.block_id FROM hits JOIN conversations ON conversations.number = hits.number
+  SELECT conversations.block_id FROM titled JOIN conversations ON conversations.number = titled.number
 ),
 page AS MATERIALIZED (
   SELECT block_id, head, title, created_at, updated_at, pinned, archived, coalesce(
@@ -44,9 +47,10 @@ page AS MATERIALIZED (
         UNION ALL
         SELECT messages.row, messages.parent FROM branch JOIN messages ON messages.row = branch.parent
       )
-      SELECT max(row) FROM branch WHERE row IN hits
+      SELECT max(row) FROM branch WHERE row IN said
     ),
-    (SELECT number FROM hits WHERE number = conversations.number)
+    iif(number IN titled, number, NULL),
+    (SELECT max(row) FROM messages WHERE messages.block_id = conversations.block_id AND row IN said)
   ) AS found
   FROM conversations
   WHERE head IS NOT NULL
@@ -54,28 +58,32 @@ page AS MATERIALIZED (
     AND (pinned, updated_at, block_id) < (:pinned, :updated_at, :block_id)
     -- A word that is said everywhere is soon found in the list's order; for another the list is gone through faster
     -- where it is known which conversations have it at all. The plus: in its order, which ends early.
-    AND ((SELECT count(*) FROM hits) > 4000 OR +block_id IN blocks)
+    AND (EXISTS (SELECT 1 FROM said LIMIT 1 OFFSET 4000) OR +block_id IN blocks)
     AND found IS NOT NULL
   ORDER BY pinned DESC, updated_at DESC, block_id DESC
   LIMIT :limit
 ),
 snippets (number, snippet) AS MATERIALIZED (
   SELECT rowid, snippet(search, 0, :mark, :mark, '…', 24) FROM search
-  WHERE search MATCH :words AND +rowid IN (SELECT found FROM page) -- the plus: search once, not once for each
+  WHERE search MATCH :words AND rowid BETWEEN (SELECT min(found) FROM page) AND (SELECT max(found) FROM page)
+    AND +rowid IN (SELECT found FROM page) -- the plus: search once, not once for each
 ),
 """
 
 _PAGE = """
-branch (block_id, parent, status) AS (
-  SELECT page.block_id, messages.parent, messages.status FROM page JOIN messages ON messages.row = page.head
+branch (block_id, row, parent, status) AS (
+  SELECT page.block_id, messages.row, messages.parent, messages.status FROM page JOIN messages
+  ON messages.row = page.head
   UNION ALL
-  SELECT branch.block_id, messages.parent, messages.status FROM branch JOIN messages ON messages.row = branch.parent
+  SELECT branch.block_id, messages.row, messages.parent, messages.status
+  FROM branch JOIN messages ON messages.row = branch.parent
 ),
 counted AS MATERIALIZED (
-  SELECT block_id, count(*) AS message_count FROM branch WHERE status <> 'streaming' GROUP BY block_id
+  SELECT block_id, count(*) AS message_count, max(row IN (SELECT found FROM page)) AS is_active
+  FROM branch WHERE status <> 'streaming' GROUP BY block_id
 )
 SELECT page.block_id, title, page.created_at, page.updated_at, pinned, archived, coalesce(message_count, 0),
-  messages.id, snippet
+  messages.id, iif(is_active, NULL, messages.row), snippet
 FROM page
 LEFT JOIN counted ON counted.block_id = page.block_id
 LEFT JOIN messages ON messages.row = page.found
@@ -115,7 +123,8 @@ async def read_page(
 
 
 def _summary(row: Row, mark: str) -> ConversationSummary:
-    block_id, title, created_at, updated_at, pinned, archived, message_count, message_id, snippet = row
+    block_id, title, created_at, updated_at, pinned, archived, message_count, message_id, other_row, snippet = row
+    branch = None if other_row is None else str(other_row)
     return ConversationSummary(
         block_id,
         title,
@@ -124,7 +133,7 @@ def _summary(row: Row, mark: str) -> ConversationSummary:
         message_count,
         pinned=bool(pinned),
         archived=bool(archived),
-        match=Match(message_id, tuple(marked_pieces(snippet, mark))) if snippet is not None else None,
+        match=Match(message_id, tuple(marked_pieces(snippet, mark)), branch) if snippet is not None else None,
     )
 
 

@@ -132,7 +132,7 @@ def write_tree(connection: Connection, block_id: str, tree: Tree, now: str) -> N
         INSERT INTO messages
           (row, block_id, id, parent, role, fingerprint, origin, status, created_at, updated_at, text, body)
         VALUES
-          (:row, :block_id, :id, :parent, :role, :fingerprint, 'client', :status, :now, :now, :text, :body)
+          (:row, :block_id, :id, :parent, :role, :fingerprint, :origin, :status, :now, :now, :text, :body)
         """,
         [
             {
@@ -141,6 +141,7 @@ def write_tree(connection: Connection, block_id: str, tree: Tree, now: str) -> N
                 "block_id": block_id,
                 "id": node.id,
                 "parent": node.parent,
+                "origin": "server" if node.ours else "client",
                 "status": node.status,
                 "now": now,
             }

@@ -143,10 +143,11 @@ class SqliteStore:
             if answer.ours and (answer.status, answer.fingerprint) == (status, draft.fingerprint):
                 return
             if answer.draft is not None:
-                answer.status = status  # nothing of it comes into the search before it is whole
+                answer.status, answer.ours = status, True  # nothing of it comes into the search before it is whole
             write_tree(connection, block_id, tree, now)
-            write_answer(connection, answer.row, draft, status, now)
-            forget_growth(connection, answer.row)
+            if answer.draft is None:
+                write_answer(connection, answer.row, draft, status, now)
+                forget_growth(connection, answer.row)
             shown = status != "streaming" or (answer.draft is None and not answer.running)
             if shown or tree.changed:
                 write_block(connection, replace(block, head=tree.head, version=block.version + shown, updated_at=now))

@@ -25,7 +25,7 @@ def take_from_trash(connection: Connection, block_id: str) -> bool:
     """False where it is not there: it was deleted for good, or a new conversation has taken its place."""
     moved = connection.execute(
         "UPDATE conversations SET head = trashed_head, trashed_head = NULL, trashed_at = NULL"
-        " WHERE block_id = :block_id AND trashed_at IS NOT NULL RETURNING block_id",
+        " WHERE block_id = :block_id AND trashed_head IS NOT NULL RETURNING block_id",
         {"block_id": block_id},
     ).fetchall()
     return bool(list(moved))

@@ -17,9 +17,9 @@ _MOST_CONVERSATIONS = 1_000
 _ADD = """
 INSERT INTO usage
   (at, block_id, message_id, preset, provider, model, purpose, input_tokens, output_tokens, reasoning_tokens,
-   cache_read_tokens, cache_write_tokens, cost_usd)
+   cache_read_tokens, cache_write_tokens, cost_usd, gateway_key)
 SELECT :at, block_id, iif(block_id IS NULL, NULL, :message_id), :preset, :provider, :model, :purpose, :input_tokens,
-  :output_tokens, :reasoning_tokens, :cache_read_tokens, :cache_write_tokens, :cost_usd
+  :output_tokens, :reasoning_tokens, :cache_read_tokens, :cache_write_tokens, :cost_usd, :gateway_key
 FROM (SELECT (SELECT block_id FROM conversations WHERE block_id = :block_id) AS block_id)
 """
 
@@ -57,6 +57,7 @@ class SqliteUsageLedger:
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
             "cost_usd": entry.cost_usd,
+            "gateway_key": entry.gateway_key,
         }
 
         def add(connection: Connection) -> None:
@@ -73,6 +74,8 @@ class SqliteUsageLedger:
             presets=await self._totals("preset", days),
             models=await self._totals("provider || '/' || model", days),
             days=await self._totals("substr(at, 1, 10)", days, order="name"),
+            preset_days=await self._totals("substr(at, 1, 10) || ' ' || preset", days, order="name"),
+            model_days=await self._totals("substr(at, 1, 10) || ' ' || provider || '/' || model", days, order="name"),
             purposes=await self._totals("purpose", days),
         )
 

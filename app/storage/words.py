@@ -25,13 +25,16 @@ def spaced(text: str) -> str:
 def match_expression(query: str) -> str:
     """What a user types as an FTS5 expression: all words, the last one perhaps only begun. Empty where there is none.
 
+    One letter is a word of its own: nearly everything begins with it, and it says little.
+
     Each word is quoted, so nothing in it is syntax.
     """
     words = [word for word in _NO_WORD.split(query) if any(map(str.isalnum, word))]
     if not words:
         return ""
     phrases = ['"' + spaced(word).replace('"', '""') + '"' for word in words]
-    return " ".join(phrases) + (" *" if words[-1][-1].isalnum() else "")
+    is_begun = len(words[-1]) > 1 and words[-1][-1].isalnum()
+    return " ".join(phrases) + (" *" if is_begun else "")
 
 
 def marked_pieces(snippet: str, mark: str) -> Iterator[tuple[str, bool]]:

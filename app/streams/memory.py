@@ -18,10 +18,6 @@ class _Log:
         self.closed = False
         self.tails: list[MemoryTail] = []
 
-    def wake(self) -> None:
-        for tail in tuple(self.tails):
-            tail.wake()
-
 
 class MemoryTail:
     """Implements `core.ports.Tail`."""
@@ -60,15 +56,17 @@ class MemoryStreamLog:
     async def open(self, run_id: str) -> None:
         self._logs[run_id] = _Log()
 
-    async def append(self, run_id: str, events: Sequence[StreamEvent]) -> None:
+    def append(self, run_id: str, events: Sequence[StreamEvent]) -> None:
         log = self._logs[run_id]
         log.events += events
-        log.wake()
+        for tail in tuple(log.tails):
+            tail.wake()
 
     async def close(self, run_id: str) -> None:
         log = self._logs[run_id]
         log.closed = True
-        log.wake()
+        for tail in tuple(log.tails):
+            tail.wake()
         asyncio.get_running_loop().call_later(self._keep_seconds, self._logs.pop, run_id, None)
 
     def tail(self, run_id: str) -> MemoryTail:

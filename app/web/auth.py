@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
+from app.core.gateway_keys import PREFIX
 from app.web.deps import State
 from app.web.errors import Refusal
 
@@ -37,6 +38,11 @@ def is_public(path: str) -> bool:
     never by an address built from `Host`.
     """
     return path in _PUBLIC or path.startswith(("/static/", "/health/", "/share/"))
+
+
+def is_gateway(path: str) -> bool:
+    """Where keys of the gateway open: nowhere else."""
+    return path.startswith("/v1/")
 
 
 class Door:
@@ -68,6 +74,8 @@ class Door:
             return
         presented = _header_tokens(headers)
         if presented:
+            if is_gateway(scope["path"]) and all(map(_is_gateway_key, presented)):
+                return  # `app.web.gateway_keys` looks at it
             if not all(self._is_token(token) for token in presented):
                 self._fail(scope, guessed=any(presented))
             return
@@ -83,11 +91,15 @@ class Door:
     def _is_token(self, presented: bytes) -> bool:
         return self._token_digest is not None and hmac.compare_digest(_digest(presented), self._token_digest)
 
-    def _fail(self, scope: Scope, *, guessed: bool) -> None:
+    def count(self, scope: Scope, *, guessed: bool) -> None:
+        """Note that the request was not let in. Raises Refusal: 429 for an address that has guessed too often."""
         if guessed and (seconds := self._count_failure(scope)) is not None:
             raise Refusal(
                 429, "too_many_failures", "Too many wrong tokens; wait a minute and try again.", retry_after=seconds
             )
+
+    def _fail(self, scope: Scope, *, guessed: bool) -> None:
+        self.count(scope, guessed=guessed)
         raise Refusal(
             401,
             "unauthorized",
@@ -161,6 +173,17 @@ def _header_tokens(headers: Mapping[bytes, bytes]) -> list[bytes]:
     if (key := headers.get(b"x-api-key")) is not None:
         tokens.append(key.strip())
     return tokens
+
+
+def gateway_key_in(scope: Scope) -> str | None:
+    """The gateway's key that the request came with. Two that differ are none: a proxy might look at the other one."""
+    presented = _header_tokens(dict(scope["headers"]))
+    keys = {token for token in presented if _is_gateway_key(token)}
+    return keys.pop().decode("latin-1") if len(keys) == 1 and len(set(presented)) == 1 else "" if keys else None
+
+
+def _is_gateway_key(token: bytes) -> bool:
+    return token.startswith(PREFIX.encode())
 
 
 def _cookie(header: bytes) -> bytes | None:

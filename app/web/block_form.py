@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.chat.presets import Resolved, check_block_changes
+from app.chat.presets import Resolved, check_block_changes, resolve
 from app.chat.tools import policy_of
 from app.core.errors import InvalidRequest
 from app.core.model import Configuration
 from app.core.tools import Policy, Tool, names_tool
+from app.core.values import NO_VALUES
 
 NO_SYSTEM = "no_system"
 ALL_TOOLS = "all_tools"
@@ -28,10 +29,17 @@ FIELDS: Mapping[str, str] = {
     "temperature": "ai:temperature",
     "max_tokens": "ai:maxtokens",
     "thinking": "ai:thinking",
+    "top_p": "ai:topp",
+    "stop": "ai:stop",
+    "cache": "ai:cache",
+    "max_steps": "ai:maxsteps",
 }
 """Field of the form → key of the block."""
 
-_NUMBERS = frozenset({"temperature", "max_tokens"})
+MORE = ("top_p", "stop", "cache", "max_steps")
+"""Those that few need: the page folds them."""
+
+_NUMBERS = frozenset({"temperature", "max_tokens", "top_p", "max_steps"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +86,10 @@ def changes_of(
 ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """What the form changes in `block`, and what is wrong with it: a sentence by field.
 
-    Only what the page has a field for is changed. The checks, and their sentences, are those of
+    Only what the form has a field for is changed. The checks, and their sentences, are those of
     `PATCH /api/ai/blocks/{blockId}`.
     """
-    said = {key: _said(name, fields) for name, key in FIELDS.items()}
+    said = {key: _said(name, fields) for name, key in FIELDS.items() if name in fields or name not in MORE}
     if any(name.startswith(TOOL_FIELD) for name in fields):
         said["ai:toolpolicy"] = _policies(fields, block.get("ai:toolpolicy") or {}) or None
     if fields.get(ALL_TOOLS):
@@ -94,7 +102,17 @@ def changes_of(
             changes |= check_block_changes(configuration, {key: value})
         except InvalidRequest as error:
             problems[names.get(key, "tools")] = error.message.removeprefix(f"{key}: ")
+    problems |= _no_model_for_a_router({**block, **changes}, configuration)
     return changes, {name: sentence[0].upper() + sentence[1:] for name, sentence in problems.items()}
+
+
+def _no_model_for_a_router(block: Mapping[str, Any], configuration: Configuration) -> Mapping[str, str]:
+    said = {key: value for key, value in block.items() if value is not None}
+    try:
+        resolve(configuration, url_preset=None, options=NO_VALUES, headers=NO_VALUES, block=said)
+    except InvalidRequest as error:
+        return {"model": error.message} if error.param == "ai:model" else {}
+    return {}
 
 
 def _said(name: str, fields: Mapping[str, str]) -> Any:
@@ -106,6 +124,8 @@ def _said(name: str, fields: Mapping[str, str]) -> Any:
         return _number(budget)
     if not text:
         return None
+    if name == "stop":
+        return [line for line in fields[name].replace("\r\n", "\n").split("\n") if line.strip()]
     return _number(text) if name in _NUMBERS else text
 
 
@@ -135,4 +155,12 @@ def _is_exactly(entry: str, tool_name: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "" if value is None else str(value)
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "5m" if value else "off"  # of the cache, as `core.values` has it
+        case list() | tuple():
+            return "\n".join(map(str, value))
+        case _:
+            return str(value)

@@ -13,13 +13,25 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.chat.presets import Layer, PresetLayer, Resolved, resolve
-from app.core.errors import InvalidRequest, UnknownPreset
+from app.chat.run import MAX_STEPS
+from app.core.errors import InvalidRequest, UnknownPreset, UnsupportedContent
+from app.core.routing import Route
 from app.core.tools import Offered
 from app.core.values import NO_VALUES
-from app.web.block_form import ALL_TOOLS, FIELDS, NO_SYSTEM, THINKING_BUDGET, changes_of, shown_fields, tool_choices
+from app.web.block_form import (
+    ALL_TOOLS,
+    FIELDS,
+    MORE,
+    NO_SYSTEM,
+    THINKING_BUDGET,
+    changes_of,
+    shown_fields,
+    tool_choices,
+)
 from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of
-from app.web.templates import app_page
+from app.web.routed import route_now
+from app.web.templates import app_page, preset_title
 
 _LONGEST_SHOWN = 80
 _EMPTY = dict.fromkeys((*FIELDS, NO_SYSTEM, ALL_TOOLS, THINKING_BUDGET), "")
@@ -28,7 +40,7 @@ LABELS: Mapping[str, str] = {
     "model": "Model",
     "system": "System prompt",
     "temperature": "Temperature",
-    "top_p": "Top P",
+    "top_p": "Top p",
     "max_tokens": "Longest answer",
     "stop": "Stop words",
     "thinking": "Thinking",
@@ -40,6 +52,10 @@ LABELS: Mapping[str, str] = {
     "tool_policy": "Rules for tools",
 }
 """Of every value, in the order of `Values`."""
+
+
+CACHES: Mapping[str, str] = {"off": "Off", "5m": "For 5 minutes", "1h": "For an hour"}
+"""As the page calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +111,18 @@ async def _page(
         "block_id": block_id,
         "fields": _EMPTY | dict(fields),
         "problems": ({"preset": lost} if lost else {}) | dict(problems),
-        "presets": configuration.presets,
+        "presets": configuration.chats,
         "standing_preset": _resolve(deps, {})[0].preset,
         "preset": resolved.preset,
         "inherited": {name: _text(value) for name, value in inherited.values.said().items()},
         "tools": tool_choices(offered.tools, resolved),
         "tool_problems": offered.problems,
         "limited_to": resolved.tool_choice,
-        "why": explained(resolved),
+        "why": explained(resolved, await _answering(deps, block_id, block, resolved)),
+        "why_of": {name: _why_of(resolved, name) for name in MORE},
+        "caches": CACHES,
+        "built_in": {name: _text(value) for name, value in _BUILT_IN.items()},
+        "more_open": any(fields.get(name) or name in problems for name in MORE),
     }
     return await app_page(request, "block_settings.html", current=block_id, **values)
 
@@ -120,18 +140,40 @@ def _resolve(deps: Deps, block: Mapping[str, Any]) -> tuple[Resolved, str]:
         return _resolve(deps, preset)[0], error.message
 
 
-def explained(resolved: Resolved) -> Sequence[Why]:
-    """Every value of the next turn, in words."""
-    first = Why("Preset", resolved.preset.name, _PRESET_ORIGINS[resolved.preset_layer])
-    values = [
-        Why(label, _text(value, most=_LONGEST_SHOWN), _origin(resolved, resolved.layers[field], said=value is not None))
-        for field, label in LABELS.items()
-        for value in [resolved.values.said().get(field, _BUILT_IN.get(field))]
-    ]
-    return [first, *values]
+async def _answering(deps: Deps, block_id: str, block: Mapping[str, Any], resolved: Resolved) -> Route | None:
+    """Whom a router would choose now; nobody, where none of its candidates could take the conversation."""
+    try:
+        return await route_now(deps, block_id, block, resolved)
+    except UnsupportedContent as error:
+        return Route("", "", error.message)
 
 
-_BUILT_IN: Mapping[str, Any] = {"on_disconnect": "continue"}
+def explained(resolved: Resolved, route: Route | None) -> Sequence[Why]:
+    """Every value of the next turn, in words. Of a router, those with which it would ask whom it would choose now."""
+    rows = [Why("Preset", preset_title(resolved.preset), _PRESET_ORIGINS[resolved.preset_layer])]
+    asked = resolved
+    if route is not None:
+        asked = next((each for each in resolved.candidates if each.preset.name == route.preset), resolved)
+        rows.append(Why("Would answer now", preset_title(asked.preset) if route.preset else "Nobody", route.why))
+    for field, label in LABELS.items():
+        value = asked.values.said().get(field, _BUILT_IN.get(field))
+        layer = asked.layers[field]
+        origin = f"from the preset {asked.preset.name}" if layer == "candidate" else None
+        origin = origin or _origin(resolved, layer, said=value is not None)
+        rows.append(Why(label, _text(value, most=_LONGEST_SHOWN), origin))
+    return rows
+
+
+def _why_of(resolved: Resolved, name: str) -> str:
+    """One value of the next turn, in a sentence."""
+    value = resolved.values.said().get(name, _BUILT_IN.get(name))
+    if value is None:
+        return "" if name == "stop" else "The service decides."
+    words = CACHES.get(value) if name == "cache" else _text(value, most=_LONGEST_SHOWN)
+    return f"Now: {words}, {_origin(resolved, resolved.layers[name], said=True)}."
+
+
+_BUILT_IN: Mapping[str, Any] = {"on_disconnect": "continue", "cache": "5m", "max_steps": MAX_STEPS}
 """What holds where nobody says anything, and no service decides."""
 
 _PRESET_ORIGINS: Mapping[PresetLayer, str] = {
@@ -149,7 +191,7 @@ def _origin(resolved: Resolved, layer: Layer, *, said: bool) -> str:
         case "block":
             return "from this conversation"
         case "preset" | "preset:url":
-            return f"from the preset {resolved.preset.name}"
+            return f"from the preset {preset_title(resolved.preset)}"
         case "global":
             return "from the server's settings"
         case _:

@@ -11,6 +11,8 @@ from app.web.body import read_object
 from app.web.deps import State
 from app.web.requests import block_id_of, deps_of, header_values, preset_of
 from app.web.responses import JSONAnswer
+from app.web.routed import route_now
+from app.web.templates import preset_title
 
 
 async def get_block(request: Request[State]) -> Response:
@@ -32,10 +34,11 @@ async def get_presets(request: Request[State]) -> Response:
     presets = [
         {
             "name": preset.name,
-            "title": preset.title or preset.name,
+            "title": preset_title(preset),
             "description": preset.description or "",
             "provider": preset.provider,
-            "model": preset.values.model or configuration.values.model or preset.default_model or "",
+            "model": configuration.model_of(preset) or "",
+            **({} if preset.router is None else {"candidates": preset.router.names}),
         }
         for preset in configuration.presets.values()
     ]
@@ -47,13 +50,15 @@ async def get_presets(request: Request[State]) -> Response:
 
 
 async def get_resolve(request: Request[State]) -> Response:
-    """Each value that a turn of this block would use, with the layer that set it."""
-    deps = deps_of(request)
+    """Each value that a turn of this block would use, with the layer that set it; and whom a router would choose."""
+    deps, block_id = deps_of(request), block_id_of(request)
+    block = await deps.store.block(block_id)
     resolved = resolve(
         deps.configuration(),
         url_preset=preset_of(request),
         options=Values(),
         headers=header_values(request),
-        block=await deps.store.block(block_id_of(request)),
+        block=block,
     )
-    return JSONAnswer(explain(await deps.prompts.with_system(resolved)))
+    resolved = await deps.prompts.with_system(resolved)
+    return JSONAnswer(explain(resolved, await route_now(deps, block_id, block, resolved)))

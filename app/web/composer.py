@@ -25,8 +25,8 @@ def composer_values(deps: Deps, refused: TurnForm | None, edited: UIMessage | No
 
     def takes(preset: Preset) -> str:
         """The types that may be attached for it, beside text."""
-        taken = deps.services.takes(preset)
-        return " ".join(media_type for media_type in _ATTACHABLE if media_type in taken)
+        taken = [deps.services.takes(each) for each in deps.configuration().behind(preset)]
+        return " ".join(media_type for media_type in _ATTACHABLE if any(media_type in types for types in taken))
 
     return {
         "text": text,

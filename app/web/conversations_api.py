@@ -18,7 +18,7 @@ from app.web.files_api import with_usable_addresses
 from app.web.pages import transcript_html
 from app.web.requests import block_id_of, deps_of, if_match_of, sdk_of, wants_html
 from app.web.responses import JSONAnswer
-from app.web.sidebar import conversation_list_html, read_limit, read_page
+from app.web.sidebar import conversation_list_html, read_found, read_limit
 from app.wire.ai_sdk_v4 import to_v4
 from app.wire.chat_request import read_messages
 
@@ -84,10 +84,10 @@ async def list_conversations(request: Request[State]) -> Response:
     """With `If-None-Match` the page asks whether anything in its list has changed."""
     if wants_html(request):
         return await conversation_list_html(request)
-    page = await read_page(request)
-    value: dict[str, Any] = {"conversations": [_summary(item) for item in page.items]}
-    if page.next_cursor is not None:
-        value["nextCursor"] = page.next_cursor
+    found = await read_found(request)
+    value: dict[str, Any] = {"conversations": [_summary(item) for item in found.page.items]}
+    said = {"nextCursor": found.page.next_cursor, "mode": found.mode, "problem": found.problem}
+    value |= {name: text for name, text in said.items() if text is not None}
     return JSONAnswer(value)
 
 
@@ -133,4 +133,6 @@ def _summary(item: ConversationSummary) -> dict[str, Any]:
         value["match"] = {"snippet": item.match.snippet}
         if item.match.message_id is not None:
             value["match"]["messageId"] = item.match.message_id
+        if item.match.branch is not None:
+            value["match"]["branch"] = item.match.branch
     return value

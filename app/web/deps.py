@@ -8,10 +8,16 @@ from typing import TypedDict
 
 from jinja2 import Environment
 
+from app.chat.answerers import Answerers
 from app.chat.attachments import Attachments
+from app.chat.completion import Completions
+from app.chat.embedding import Embeddings
+from app.chat.gateway_keys import GatewayKeys
 from app.chat.live import LiveRuns
 from app.chat.messages import Messages
 from app.chat.prompts import Prompts
+from app.chat.search import Search
+from app.chat.search_index import SearchIndex
 from app.chat.shares import Shares
 from app.chat.trash import Trash
 from app.chat.turns import Turns
@@ -27,6 +33,12 @@ from app.core.usage import UsageLedger
 class Deps:
     turns: Turns
     runs: LiveRuns
+    answerers: Answerers
+    completions: Completions
+    embeddings: Embeddings
+    search: Search
+    search_index: SearchIndex
+    gateway_keys: GatewayKeys
     trash: Trash
     store: ConversationStore
     messages: Messages

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ExceptionHandler, Scope
 
-from app.core.errors import AppError
+from app.core.errors import AppError, ProviderRejected
+from app.wire.api_errors import error_json
 from app.wire.json import dump_json
 
 log = logging.getLogger(__name__)
@@ -27,15 +28,6 @@ REQUEST_ID = "palaver.request_id"
 """Key of the scope under which the guard keeps the request's id."""
 
 _SERVER_ERRORS = 500
-_ERROR_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
 _HTTP_ERRORS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not answer this method."),
@@ -70,12 +62,19 @@ def header_of(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
+def request_id_of(scope: Scope) -> str:
+    request_id: str = scope.get(REQUEST_ID, "")
+    return request_id
+
+
 def error_response(scope: Scope, error: AppError) -> Response:
     """The answer in the form that the client of this path reads."""
     headers = dict(error.headers or {}) if isinstance(error, Refusal) else {}
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, ceil(error.retry_after)))
     path = scope["path"]
+    if isinstance(error, ProviderRejected) and path.startswith("/v1/"):
+        headers["x-should-retry"] = "false"  # what SDKs would do, whatever the status
     if "application/json" not in header_of(scope, b"accept"):
         if path.startswith("/api/ai/chat/") and (scope["method"] == "POST" or path.endswith("/stream")):
             # useChat shows the body of a failed request to the user as it is
@@ -83,7 +82,7 @@ def error_response(scope: Scope, error: AppError) -> Response:
             return PlainTextResponse(error.message, error.status, headers)
         if not is_api(path):
             return _page(scope, error, headers)
-    return Response(dump_json(_json(scope, error)), error.status, headers, "application/json")
+    return Response(dump_json(error_json(error, request_id_of(scope))), error.status, headers, "application/json")
 
 
 def unexpected_error() -> AppError:
@@ -116,20 +115,6 @@ exception_handlers: Mapping[type[Exception], ExceptionHandler] = {
 }
 
 
-def _json(scope: Scope, error: AppError) -> dict[str, object]:
-    default = "invalid_request_error" if error.status < _SERVER_ERRORS else "api_error"
-    return {
-        "type": "error",
-        "error": {
-            "type": _ERROR_TYPES.get(error.status, default),
-            "code": error.code,
-            "message": error.message,
-            "param": error.param,
-        },
-        "request_id": scope.get(REQUEST_ID, ""),
-    }
-
-
 def _page(scope: Scope, error: AppError, headers: Mapping[str, str]) -> Response:
     """A whole page, or only its message where htmx will put it into a page."""
     templates = _templates(scope)
@@ -141,7 +126,7 @@ def _page(scope: Scope, error: AppError, headers: Mapping[str, str]) -> Response
         phrase=phrases.get(error.status, "Error"),
         code=error.code,
         message=error.message,
-        request_id=scope.get(REQUEST_ID, ""),
+        request_id=request_id_of(scope),
     )
     return HTMLResponse(html, error.status, headers)
 

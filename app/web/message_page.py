@@ -15,7 +15,7 @@ from app.core.errors import AppError, InvalidRequest
 from app.web.deps import State
 from app.web.pages import stream_whole
 from app.web.requests import block_id_of, deps_of
-from app.web.templates import app_page
+from app.web.templates import app_page, preset_titles
 from app.wire.details import answer_details
 from app.wire.feedback import read_feedback
 from app.wire.transcript import describe_ending, element_id
@@ -29,7 +29,7 @@ async def get_message_page(request: Request[State]) -> Response:
 
 async def post_message_page(request: Request[State]) -> Response:
     """One of the fields `fork`, `delete` (with the conversation's `version`), `up`, `down` (with a `comment`) and
-    `unrate`: the message that it is about; then the page that it leads to.
+    `unrate`: the message that it is about; or `restore`: what its deletion gave. Then the page that it leads to.
     """
     deps, block_id = deps_of(request), block_id_of(request)
     async with request.form(max_files=0, max_fields=8) as form:
@@ -39,6 +39,9 @@ async def post_message_page(request: Request[State]) -> Response:
         return _lead_to(f"/c/{fork.block_id}", live="hx-request" in request.headers)
     if (message_id := fields.get("delete")) is not None:
         return await _delete(request, message_id, fields.get("version", ""))
+    if (key := fields.get("restore")) is not None:
+        await deps.messages.restore(block_id, key)
+        return await _shown(request, f"/c/{block_id}", removed="")
     return await _rate(request, fields)
 
 
@@ -46,17 +49,23 @@ async def _delete(request: Request[State], message_id: str, version: str) -> Res
     deps, block_id = deps_of(request), block_id_of(request)
     live = "hx-request" in request.headers
     try:
-        removed = await deps.messages.remove(
+        trashed = await deps.messages.trash(
             block_id, message_id, if_version=int(version) if version.isascii() and version.isdigit() else None
         )
     except AppError as error:
         if live or error.status not in (409, 412):
             raise
         return await _page(request, message_id, notice=error.message, status=error.status)
-    if removed.version is None:
-        return _lead_to("/", live=live)
-    conversation = await deps.store.load(block_id, limit=1) if live else None
-    return RedirectResponse(f"/c/{block_id}", 303) if conversation is None else stream_whole(deps, conversation)
+    if trashed.key is None:
+        return _lead_to(f"/?deleted={block_id}", live=live)
+    return await _shown(request, f"/c/{block_id}?removed={trashed.key}", removed=trashed.key)
+
+
+async def _shown(request: Request[State], address: str, removed: str) -> Response:
+    """The conversation after a change: for htmx at once, else at its address."""
+    deps = deps_of(request)
+    conversation = await deps.store.load(block_id_of(request), limit=1) if "hx-request" in request.headers else None
+    return RedirectResponse(address, 303) if conversation is None else stream_whole(deps, conversation, removed)
 
 
 def _lead_to(address: str, *, live: bool) -> Response:
@@ -83,6 +92,7 @@ async def _page(request: Request[State], message_id: str, *, notice: str = "", s
     deps, block_id = deps_of(request), block_id_of(request)
     found = await deps.messages.find(block_id, message_id)
     conversation = await deps.store.load(block_id, limit=1)
+    configuration = deps.configuration()
     message = found.message
     words = " ".join(message.text.split())
     page = await app_page(
@@ -95,9 +105,9 @@ async def _page(request: Request[State], message_id: str, *, notice: str = "", s
         excerpt=words if len(words) <= _EXCERPT else f"{words[:_EXCERPT].rstrip()}…",
         count=found.count,
         version=found.version,
-        details=answer_details(message.metadata) if message.role == "assistant" else (),
+        details=answer_details(message.metadata, preset_titles(configuration)) if message.role == "assistant" else (),
         notes=describe_ending(message.metadata).notes if message.role == "assistant" else (),
-        presets=deps.configuration().presets,
+        presets=configuration.chats,
         rated=(await deps.feedback.of(block_id)).get(message_id),
         notice=notice,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.chat.trash import KEPT_SECONDS
 from app.core.errors import InvalidRequest, NotFound
 from app.web.body import read_object
 from app.web.deps import State
@@ -34,6 +35,27 @@ async def delete_message(request: Request[State]) -> Response:
     if removed.version is None:
         return JSONAnswer(value)
     return JSONAnswer({**value, "version": removed.version}, headers={"etag": f'"{removed.version}"'})
+
+
+async def post_trash(request: Request[State]) -> Response:
+    """Delete it so that it can be brought back for a few minutes."""
+    messages, block_id = deps_of(request).messages, block_id_of(request)
+    trashed = await messages.trash(block_id, _message_id(request), if_version=if_match_of(request))
+    value: dict[str, Any] = {
+        "id": block_id,
+        "messageCount": trashed.count,
+        "restorableSeconds": int(KEPT_SECONDS),
+        **({} if trashed.version is None else {"version": trashed.version}),
+        **({} if trashed.key is None else {"key": trashed.key}),
+    }
+    return JSONAnswer(value)
+
+
+async def post_restore(request: Request[State]) -> Response:
+    """The message's place in the address is that of the key."""
+    block_id = block_id_of(request)
+    version = await deps_of(request).messages.restore(block_id, _message_id(request))
+    return JSONAnswer({"id": block_id, "version": version}, headers={"etag": f'"{version}"'})
 
 
 async def put_feedback(request: Request[State]) -> Response:

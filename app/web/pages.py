@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -35,6 +35,8 @@ from app.wire.transcript import mark_of_messages, open_requests, render_transcri
 
 FLUSH_SECONDS = 0.03
 """Between two messages of a stream; what the model says in the meantime goes out together."""
+AT_ONCE_SECONDS = 1.0
+"""How long a plain form waits for the whole answer. The page that it leads to then loads itself until it is there."""
 TEMPORARY = "Temporary chat"
 
 _REST = 4
@@ -66,14 +68,18 @@ async def begin_with(request: Request[State], content: Content) -> Response:
 
 async def get_conversation_page(request: Request[State]) -> Response:
     """`?edit=` names a question that the composer shall hold, to be asked differently; `?before=` shows the messages
-    above those of the page that gave it.
+    above those of the page that gave it; `?branch=` offers to show another version, where a search has found something,
+    and `?removed=` to bring back what was deleted just now.
     """
     deps, block_id = deps_of(request), block_id_of(request)
     if (await deps.store.block(block_id)).get("ai:store") is False:
         return RedirectResponse(f"/temporary/{block_id}", status_code=303)
     if (before := request.query_params.get("before")) is not None:
         return await _earlier_page(request, block_id, before)
-    return await chat_page(request, block_id, editing=request.query_params.get("edit"))
+    query = request.query_params
+    return await chat_page(
+        request, block_id, editing=query.get("edit"), found=query.get("branch"), removed=query.get("removed")
+    )
 
 
 async def _earlier_page(request: Request[State], block_id: str, before: str) -> Response:
@@ -123,9 +129,10 @@ async def post_turn(request: Request[State]) -> Response:
     if live:
         superseded = open_requests(messages[-1]) if question is not None and messages else ()
         return turn_stream(deps, run, question=question, superseded=superseded, whole=behind)
-    async with aclosing(deps.runs.read(run)) as events:
-        async for _ in events:
-            pass
+    with suppress(TimeoutError):
+        async with asyncio.timeout(AT_ONCE_SECONDS), aclosing(deps.runs.read(run)) as events:
+            async for _ in events:
+                pass
     return _redirect(block_id)
 
 
@@ -165,6 +172,8 @@ async def chat_page(
     notice: str = "",
     refused: TurnForm | None = None,
     editing: str | None = None,
+    found: str | None = None,
+    removed: str | None = None,
 ) -> Response:
     deps = deps_of(request)
     run, transcript = await _present(deps, block_id)
@@ -184,9 +193,11 @@ async def chat_page(
         "message_id": deps.new_id(),
         "edited": edited,
         "history": history,
-        "presets": deps.configuration().presets,
+        "presets": deps.configuration().chats,
         "chosen": chosen,
         "notice": notice,
+        "found": found,
+        "removed": removed,
         **composer_values(deps, refused, edited),
         **(await welcome_values(deps, chosen) if not messages else {}),
     }
@@ -247,15 +258,18 @@ def _redirect(block_id: str) -> Response:
     return RedirectResponse(f"/c/{block_id}", status_code=303)
 
 
-def stream_whole(deps: Deps, conversation: Conversation) -> Response:
+def stream_whole(deps: Deps, conversation: Conversation, removed: str | None = None) -> Response:
+    """The transcript where nothing runs; `removed` as `HtmlEncoder.transcript` has it."""
     encoder = HtmlEncoder(deps.templates, "")
-    return stream_response(_whole(deps, conversation, encoder), encoder)
+    return stream_response(_whole(deps, conversation, encoder, removed), encoder)
 
 
-async def _whole(deps: Deps, conversation: Conversation, encoder: HtmlEncoder) -> AsyncGenerator[bytes, None]:
-    """Nothing runs: the transcript as it is stored."""
+async def _whole(
+    deps: Deps, conversation: Conversation, encoder: HtmlEncoder, removed: str | None
+) -> AsyncGenerator[bytes, None]:
     transcript = await load_transcript(deps, conversation.block_id) or Transcript()
-    yield await asyncio.to_thread(encoder.transcript, transcript.values, mark_of_messages(transcript.messages))
+    mark = mark_of_messages(transcript.messages)
+    yield await asyncio.to_thread(encoder.transcript, transcript.values, mark, removed)
     yield encoder.end()
 
 

@@ -7,20 +7,27 @@ from pathlib import Path
 from starlette.routing import Route
 
 from app.web import (
+    anthropic_api,
     auth,
     block_page,
     blocks_api,
     branches_api,
     chat_api,
     conversations_api,
+    embeddings_api,
     files_api,
+    gateway_keys,
     health,
+    keys_page,
     message_page,
     messages_api,
+    models_api,
+    openai_api,
     options_page,
     pages,
     prompts_api,
     prompts_page,
+    search_api,
     settings_page,
     share_api,
     share_page,
@@ -35,7 +42,7 @@ from app.web.static import static_files
 
 
 def routes(static_folder: Path) -> list[Route]:
-    return [*_conversations(), *_services(), *_pages(), _static(static_folder)]
+    return [*_conversations(), *_services(), *_gateway(), *_pages(), _static(static_folder)]
 
 
 def _static(folder: Path) -> Route:
@@ -66,6 +73,8 @@ def _conversations() -> list[Route]:
         Route(conversations + "/{block_id}/feedback", messages_api.get_feedback, methods=["GET"]),
         Route(message + "/feedback", messages_api.put_feedback, methods=["PUT"]),
         Route(message + "/feedback", messages_api.delete_feedback, methods=["DELETE"]),
+        Route(message + "/trash", messages_api.post_trash, methods=["POST"]),
+        Route(message + "/restore", messages_api.post_restore, methods=["POST"]),
         Route(message, messages_api.get_message, methods=["GET"]),
         Route(message, messages_api.delete_message, methods=["DELETE"]),
         Route(conversations + "/{block_id}/export", transfer_api.get_export, methods=["GET"]),
@@ -95,12 +104,31 @@ def _services() -> list[Route]:
         Route("/api/ai/feedback", messages_api.list_feedback, methods=["GET"]),
         Route("/api/ai/tools", tools_api.get_tools, methods=["GET"]),
         Route("/api/ai/usage", usage_api.get_usage, methods=["GET"]),
+        Route("/api/ai/search/index", search_api.get_index, methods=["GET"]),
+        Route("/api/ai/search/index", search_api.post_index, methods=["POST"]),
+        Route("/api/ai/keys", gateway_keys.get_keys, methods=["GET"]),
+        Route("/api/ai/keys", gateway_keys.post_key, methods=["POST"]),
+        Route("/api/ai/keys/{id}", gateway_keys.delete_key, methods=["DELETE"]),
         Route("/api/ai/files", files_api.post_file, methods=["POST"]),
         Route("/files/{id}", files_api.get_file, methods=["GET"]),
         Route("/health", health.get_health, methods=["GET"]),
         Route("/health/ready", health.get_ready, methods=["GET"]),
         Route("/api/ai/presets/{preset}/check", settings_page.get_preset_check, methods=["GET"]),
     ]
+
+
+def _gateway() -> list[Route]:
+    """What other APIs have at these addresses. The keys of the gateway stand before all of it."""
+    endpoints: tuple[tuple[str, str, gateway_keys.Endpoint], ...] = (
+        ("POST", "/v1/messages", anthropic_api.post_message),
+        ("POST", "/v1/messages/stream", anthropic_api.post_message_stream),
+        ("POST", "/v1/messages/count_tokens", anthropic_api.post_count_tokens),
+        ("GET", "/v1/models", models_api.get_models),
+        ("GET", "/v1/models/{model}", models_api.get_model),
+        ("POST", "/v1/chat/completions", openai_api.post_chat_completion),
+        ("POST", "/v1/embeddings", embeddings_api.post_embeddings),
+    )
+    return [Route(path, gateway_keys.with_key(endpoint), methods=[method]) for method, path, endpoint in endpoints]
 
 
 def _pages() -> list[Route]:
@@ -123,6 +151,8 @@ def _pages() -> list[Route]:
         Route("/c/{block_id}/settings", block_page.get_block_page, methods=["GET"]),
         Route("/c/{block_id}/settings", block_page.post_block_page, methods=["POST"]),
         Route("/settings", settings_page.get_settings_page, methods=["GET"]),
+        Route("/settings/keys", keys_page.get_keys_page, methods=["GET"]),
+        Route("/settings/keys", keys_page.post_keys_page, methods=["POST"]),
         Route("/settings/tools", settings_page.get_settings_tools, methods=["GET"]),
         Route("/usage", usage_page.get_usage_page, methods=["GET"]),
         Route("/c/{block_id}/share", share_page.get_sharing, methods=["GET"]),

@@ -70,9 +70,12 @@ _CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"'})
 _ALLOWED_HEADERS = (
     *("content-type", "authorization", "x-api-key", "last-event-id", "idempotency-key", "if-match", "if-none-match"),
     *("user-agent", "x-ai-sdk", "x-stream-protocol"),
+    *("anthropic-version", "anthropic-beta", "anthropic-dangerous-direct-browser-access"),
+    *(f"x-stainless-{name}" for name in ("arch", "lang", "os", "package-version", "retry-count", "runtime")),
+    *(f"x-stainless-{name}" for name in ("runtime-version", "timeout", "helper-method", "helper", "async")),
     *VALUE_HEADERS,
 )
-_EXPOSED_HEADERS = "etag, retry-after, x-request-id, x-vercel-ai-ui-message-stream, x-palaver-error-code"
+_EXPOSED_HEADERS = "etag, retry-after, request-id, x-request-id, x-vercel-ai-ui-message-stream, x-palaver-error-code"
 
 _EVERY_ANSWER = (
     (b"x-content-type-options", b"nosniff"),
@@ -254,6 +257,8 @@ class _Answer:
         path = self._scope["path"]
         added = [(name, value) for name, value in _EVERY_ANSWER if name not in headers]
         added.append((b"x-request-id", self._scope[REQUEST_ID].encode()))
+        if path.startswith("/v1/"):
+            added.append((b"request-id", self._scope[REQUEST_ID].encode()))  # as Anthropic's SDKs look for it
         if b"cache-control" not in headers and not path.startswith("/static/"):
             added.append((b"cache-control", b"no-store"))
         if headers.get(b"content-type", b"").startswith(b"text/html"):

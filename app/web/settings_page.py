@@ -17,8 +17,8 @@ from starlette.responses import HTMLResponse, Response
 from app import __version__
 from app.chat.tool_names import lost_names
 from app.core.errors import NotFound
-from app.core.model import Configuration, Preset
-from app.core.services import Check, ListedModel, ServiceFacts
+from app.core.model import Preset
+from app.core.services import Check, ListedModel, ServiceFacts, check_of_router
 from app.web.deps import Deps, State
 from app.web.requests import deps_of, wants_html
 from app.web.responses import JSONAnswer
@@ -51,7 +51,7 @@ async def get_settings_page(request: Request[State]) -> Response:
         checks, tools = await asyncio.gather(asyncio.gather(*asked), _tools(deps))
     cards = [
         PresetCard(
-            preset, deps.services.facts(preset), _model(configuration, preset) or "", preset.name == standing, check
+            preset, deps.services.facts(preset), configuration.model_of(preset) or "", preset.name == standing, check
         )
         for preset, check in zip(configuration.presets.values(), checks, strict=True)
     ]
@@ -61,6 +61,7 @@ async def get_settings_page(request: Request[State]) -> Response:
         "why": configuration.origin,
         "problem": deps.configuration_problem(),
         "file": deps.configuration_file,
+        "index": await deps.search_index.state(),
         "data_size": size(await asyncio.to_thread(deps.data_size)),
         "version": __version__,
     }
@@ -94,16 +95,17 @@ async def get_preset_check(request: Request[State]) -> Response:
 
 
 async def _check(deps: Deps, preset: Preset) -> Check:
-    return await deps.services.check(preset, preset.values.model or deps.configuration().values.model)
+    configuration = deps.configuration()
+    if preset.router is None:
+        return await deps.services.check(preset, preset.values.model or configuration.values.model)
+    candidates = configuration.behind(preset)
+    checks = await asyncio.gather(*(_check(deps, candidate) for candidate in candidates))
+    return check_of_router({each.name: check for each, check in zip(candidates, checks, strict=True)})
 
 
 async def _tools(deps: Deps) -> Mapping[str, Any]:
     overview = await deps.toolbox.overview()
     return {"overview": overview, "tool_problems": [*overview.problems, *lost_names(deps.configuration(), overview)]}
-
-
-def _model(configuration: Configuration, preset: Preset) -> str | None:
-    return preset.values.model or configuration.values.model or preset.default_model
 
 
 def _listed(model: ListedModel) -> Mapping[str, Any]:

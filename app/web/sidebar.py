@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import groupby
@@ -14,35 +15,47 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from app.chat.search import Found
 from app.core.conversations import ConversationPage, ConversationSummary
+from app.core.embeddings import SearchMode
 from app.core.errors import InvalidRequest
 from app.core.ids import is_block_id
 from app.web.deps import State
 from app.web.requests import deps_of
+from app.wire.snippets import plain_snippet
 
 LISTED = 40
 """Conversations in the list before "Show more"."""
 
 
-async def read_page(request: Request[State], *, limit: int = 50) -> ConversationPage:
-    """The page of the list that the query asks for: `q`, `cursor`, `limit`, `archived`.
+async def read_found(request: Request[State], *, limit: int = 50) -> Found:
+    """The page of the list that the query asks for: `q`, `cursor`, `limit`, `archived`, `mode`.
 
     Raises:
         InvalidRequest: it asks for something else.
     """
     parameters = request.query_params
-    return await deps_of(request).store.page(
+    found = await deps_of(request).search.page(
         query=_words(parameters),
         cursor=parameters.get("cursor"),
         limit=read_limit(parameters.get("limit"), limit),
         archived=_archived(parameters.get("archived")),
+        mode=_mode(parameters.get("mode")),
     )
+    return replace(found, page=replace(found.page, items=tuple(map(_plain, found.page.items))))
+
+
+def _plain(item: ConversationSummary) -> ConversationSummary:
+    """Found in what somebody wrote, shown as words."""
+    if item.match is None:
+        return item
+    return replace(item, match=replace(item.match, snippet=plain_snippet(item.match.snippet)))
 
 
 async def sidebar_values(request: Request[State], current: str | None) -> dict[str, Any]:
     """What `sidebar.html` shows. Without a script its search is a form of the start page."""
     if request.url.path == "/":
-        page, parameters = await read_page(request, limit=LISTED), request.query_params
+        page, parameters = (await read_found(request, limit=LISTED)).page, request.query_params
     else:
         page, parameters = await deps_of(request).store.page(limit=LISTED), QueryParams()
     deleted = parameters.get("deleted", "")
@@ -52,7 +65,7 @@ async def sidebar_values(request: Request[State], current: str | None) -> dict[s
 async def conversation_list_html(request: Request[State]) -> Response:
     """The list, or its next piece. 304 where it is what the page shows already."""
     template = deps_of(request).templates.get_template("conversations.html")
-    page = await read_page(request, limit=LISTED)
+    page = (await read_found(request, limit=LISTED)).page
     values = _values(request, page, request.query_params, _open_block(request))
     html = await asyncio.to_thread(template.render, sidebar=values)
     etag = f'"{sha256(html.encode("utf-8", "replace")).hexdigest()[:32]}"'
@@ -108,6 +121,13 @@ def _archived(value: str | None) -> bool | None:
     if value not in known:
         raise InvalidRequest("`archived` must be true, false or all.", param="archived")
     return known[value]
+
+
+def _mode(value: str | None) -> SearchMode | None:
+    known: dict[str, SearchMode] = {"text": "text", "semantic": "semantic", "hybrid": "hybrid"}
+    if value is not None and value not in known:
+        raise InvalidRequest("`mode` must be hybrid, text or semantic.", param="mode")
+    return None if value is None else known[value]
 
 
 def _open_block(request: Request[State]) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from typing import Protocol, TypeVar
 
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
@@ -14,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 
 from app.chat.channel import Receiver, Write
 from app.core.errors import RunFailed
-from app.core.events import StreamEvent
 from app.core.ports import Encoder
 from app.web.deps import State
 
@@ -23,6 +23,8 @@ FIRST_EVENT_SECONDS = 10
 """How long an answer may be silent before it is committed to a 200, so that keep-alives can flow."""
 SEND_TIMEOUT_SECONDS = 60
 """A client that takes nothing for so long is dropped; it can come back and resume."""
+
+_Event = TypeVar("_Event")
 
 WRITE = "palaver.write"
 """An ASGI extension of our server: `write(data)` sends a piece of a streamed body at once, waiting for nothing. False
@@ -71,7 +73,7 @@ class _Reading(Response):
 async def _has_begun(request: Request[State], receiver: Receiver, encoder: Encoder) -> bool:
     """Wait for the run's first word, or until keep-alives must flow; False if the client has left meanwhile."""
     begun = asyncio.ensure_future(receiver.begin())
-    gone = asyncio.ensure_future(_disconnected(request))
+    gone = asyncio.ensure_future(disconnected(request))
     try:
         # Without keep-alives there is nothing to send, so nothing is gained by committing early.
         patience = FIRST_EVENT_SECONDS if encoder.keep_alive else None
@@ -82,7 +84,15 @@ async def _has_begun(request: Request[State], receiver: Receiver, encoder: Encod
         gone.cancel()
 
 
-def stream_response(body: AsyncGenerator[bytes, None], encoder: Encoder) -> Response:
+class Format(Protocol):
+    """What a response must know of the format that its body is in: see `app.core.ports.Encoder`."""
+
+    media_type: str
+    headers: Mapping[str, str]
+    keep_alive: bytes
+
+
+def stream_response(body: AsyncGenerator[bytes, None], encoder: Format) -> Response:
     """Bytes as they come, with the format's headers and keep-alives."""
     return EventSourceResponse(
         body,
@@ -106,13 +116,13 @@ async def _body(receiver: Receiver, encoder: Encoder, write: Write | None) -> As
         receiver.close()
 
 
-async def _disconnected(request: Request[State]) -> None:
+async def disconnected(request: Request[State]) -> None:
     """Returns when the client has left; its body has been read already."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-async def next_batch(events: AsyncGenerator[Sequence[StreamEvent], None]) -> Sequence[StreamEvent]:
+async def next_batch(events: AsyncGenerator[Sequence[_Event], None]) -> Sequence[_Event]:
     """The next batch, or an empty one: `anext` with a tuple as default is a SystemError in CPython 3.11."""
     async for batch in events:
         return batch

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from app.core.files import IMAGE_TYPES
-from app.core.model import Preset
+from app.core.model import Configuration, Preset
 from app.web.deps import State
 from app.web.requests import deps_of
 from app.web.sidebar import by_time, sidebar_values
@@ -80,6 +80,11 @@ def _markdown(text: str, around: Surroundings | None = None) -> Markup:
 def preset_title(preset: Preset) -> str:
     """Nobody knows a preset called `default`: that one is known by its model."""
     return preset.title or (preset.name if preset.name != "default" else preset_model(preset) or preset.name)
+
+
+def preset_titles(configuration: Configuration) -> Mapping[str, str]:
+    """By name."""
+    return {name: preset_title(preset) for name, preset in configuration.presets.items()}
 
 
 def preset_model(preset: Preset) -> str:

@@ -32,6 +32,8 @@ async def get_usage(request: Request[State]) -> Response:
             "byPreset": _named("preset", report.presets),
             "byModel": _named("model", report.models),
             "byDay": _named("day", report.days),
+            "byDayAndPreset": _by_day("preset", report.preset_days),
+            "byDayAndModel": _by_day("model", report.model_days),
             "byPurpose": _named("purpose", report.purposes),
         }
     )
@@ -39,6 +41,12 @@ async def get_usage(request: Request[State]) -> Response:
 
 def _named(key: str, totals: Iterable[UsageTotal]) -> list[dict[str, Any]]:
     return [{**({} if total.name is None else {key: total.name}), **_figures(total)} for total in totals]
+
+
+def _by_day(key: str, totals: Iterable[UsageTotal]) -> list[dict[str, Any]]:
+    """Their names begin with the day."""
+    parts = ((total, (total.name or "").partition(" ")) for total in totals)
+    return [{"day": day, key: name, **_figures(total)} for total, (day, _, name) in parts]
 
 
 def _figures(total: UsageTotal) -> dict[str, Any]:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.errors import InvalidRequest
-from app.core.events import Usage
 from app.core.usage import UsageReport, UsageTotal
 from app.web.deps import Deps, State
 from app.web.requests import deps_of
-from app.web.templates import app_page
-from app.wire.charts import ColumnChart, Datum, Piece, bar, column_chart
-from app.wire.figures import axis_dollars, cost_text, exact, share, short
+from app.web.templates import app_page, preset_titles
+from app.web.usage_plots import STACKS, Stack, draw, kinds_of
+from app.wire.charts import Piece, bar
+from app.wire.figures import cost_text, exact, share, short
 
 PERIODS = (7, 30, 90)
 """Days up to today."""
 MOST_CONVERSATIONS = 10
-TALL, SMALL = 168, 96
-"""Heights of plots."""
 
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
-_NOBODY = UsageTotal(None, 0, Usage(), 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,13 @@ class Row:
 
 
 async def get_usage_page(request: Request[State]) -> Response:
-    """`?days=7`, 30 or 90, or `?month=2026-11`."""
+    """`?days=7`, 30 or 90, or `?month=2026-11`; `?by=model` or `preset`: what the days are divided by."""
     deps = deps_of(request)
     today = datetime.now(UTC).date()
-    period = _period(request, today)
+    period, stack = _period(request, today), _stack(request)
     report = await deps.usage_ledger.report(period.first.isoformat(), period.last.isoformat())
     before = await deps.usage_ledger.report(period.before.first.isoformat(), period.before.last.isoformat())
+    titles = preset_titles(deps.configuration())
     dearest = report.conversations[:MOST_CONVERSATIONS]
     values: dict[str, Any] = {
         "period": period,
@@ -88,12 +87,13 @@ async def get_usage_page(request: Request[State]) -> Response:
         "today": today,
         "total": report.total,
         "figures": _figures(report.total, before.total),
-        "days": _days(report, period, today),
-        "models": _rows(report.models),
-        "presets": _rows(report.presets),
-        "conversations": _rows(dearest, await _titles(deps, dearest)),
+        "stack": stack,
+        "stacks": STACKS,
+        "plots": draw(report, _dates(period, today), stack, _model_names(report) if stack == "model" else titles),
+        "models": _rows(report.models, _model_name),
+        "presets": _rows(report.presets, lambda total: (titles.get(total.name or "", total.name or ""), "", None)),
+        "conversations": _rows(dearest, partial(_conversation_name, await _titles(deps, dearest))),
         "others": len(report.conversations) - len(dearest),
-        **_plots(report, period, today),
     }
     return await app_page(request, "usage.html", **values)
 
@@ -108,6 +108,14 @@ def _period(request: Request[State], today: date) -> Period:
     if days not in map(str, PERIODS):
         raise InvalidRequest("`days` must be 7, 30 or 90.", param="days")
     return Period(today - timedelta(days=int(days) - 1), today, int(days))
+
+
+def _stack(request: Request[State]) -> Stack:
+    match request.query_params.get("by", "kind"):
+        case "kind" | "model" | "preset" as stack:
+            return stack
+        case _:
+            raise InvalidRequest("`by` must be kind, model or preset.", param="by")
 
 
 def _month(day: date) -> Period:
@@ -126,69 +134,33 @@ def _figures(total: UsageTotal, before: UsageTotal) -> Sequence[tuple[str, str, 
     )
 
 
-def _series(total: UsageTotal) -> Mapping[str, float]:
-    """The tokens of a bar; their names are classes of the style sheet."""
-    cached = total.usage.cache_read_tokens or 0
-    return {"input": max(0, total.usage.input_tokens - cached), "cached": cached, "output": total.usage.output_tokens}
-
-
-def _days(report: UsageReport, period: Period, today: date) -> Sequence[tuple[date, UsageTotal]]:
-    """Every day of the period that has begun, with or without calls."""
-    known = {total.name: total for total in report.days}
+def _dates(period: Period, today: date) -> Sequence[date]:
+    """Every day of the period that has begun."""
     last = min(period.last, max(today, period.first))
-    dates = [period.first + timedelta(days=number) for number in range((last - period.first).days + 1)]
-    return [(day, known.get(day.isoformat(), _NOBODY)) for day in dates]
+    return [period.first + timedelta(days=number) for number in range((last - period.first).days + 1)]
 
 
-def _plots(report: UsageReport, period: Period, today: date) -> Mapping[str, ColumnChart]:
-    days = _days(report, period, today)
-    name = "%a" if len(days) <= 7 else "%-d %b"
-
-    def plot(height: int, kind: str) -> ColumnChart:
-        data = [Datum(f"{day:{name}}", _hint(day, total, kind), _values(total, kind)) for day, total in days]
-        return column_chart(
-            data, height=height, label=axis_dollars if kind == "cost" else short, least_step=0 if kind == "cost" else 1
-        )
-
-    return {"token_plot": plot(TALL, "tokens"), "cost_plot": plot(SMALL, "cost"), "call_plot": plot(SMALL, "calls")}
+def _model_names(report: UsageReport) -> Mapping[str, str]:
+    """Without the service where the model says enough."""
+    models = [(total.name or "").partition("/")[2] for total in report.models]
+    return {
+        name: model if models.count(model) == 1 else f"{model} ({service})"
+        for name in (total.name or "" for total in report.models)
+        for service, _, model in [name.partition("/")]
+    }
 
 
-def _values(total: UsageTotal, kind: str) -> Mapping[str, float]:
-    match kind:
-        case "tokens":
-            return _series(total)
-        case "cost":
-            return {"cost": total.cost_usd}
-        case _:
-            return {"calls": total.calls}
-
-
-def _hint(day: date, total: UsageTotal, kind: str) -> str:
-    when = f"{day:%a %-d %B}"
-    if not total.calls:
-        return f"{when}: nothing"
-    match kind:
-        case "tokens":
-            parts = ", ".join(f"{exact(int(value))} {name}" for name, value in _series(total).items() if value)
-            return f"{when}: {parts} tokens"
-        case "cost":
-            unpriced = f", {exact(total.unpriced_calls)} calls without a price" if total.unpriced_calls else ""
-            return f"{when}: {cost_text(total)}{unpriced}"
-        case _:
-            return f"{when}: {exact(total.calls)} calls"
-
-
-def _rows(totals: Sequence[UsageTotal], titles: Mapping[str, str] | None = None) -> Sequence[Row]:
-    """Dearest first, as the ledger has them. `titles` names conversations; without it names are shown as they are."""
-    most_tokens = max((sum(_series(total).values()) for total in totals), default=0)
+def _rows(totals: Sequence[UsageTotal], named: Callable[[UsageTotal], tuple[str, str, str | None]]) -> Sequence[Row]:
+    """Dearest first, as the ledger has them. `named` gives each its name, what more there is to say, and an address."""
+    most_tokens = max((sum(kinds_of(total).values()) for total in totals), default=0)
     most_dollars = max((total.cost_usd for total in totals), default=0)
     return [
         Row(
-            *(_conversation_name(total, titles) if titles is not None else _model_name(total)),
+            *named(total),
             total,
             short(total.usage.total_tokens),
             cost_text(total),
-            bar(_series(total), most_tokens),
+            bar(kinds_of(total), most_tokens),
             bar({"cost": total.cost_usd}, most_dollars),
         )
         for total in totals
@@ -196,12 +168,12 @@ def _rows(totals: Sequence[UsageTotal], titles: Mapping[str, str] | None = None)
 
 
 def _model_name(total: UsageTotal) -> tuple[str, str, str | None]:
-    """A preset's name, or a model's with its service behind it."""
+    """With its service behind it."""
     service, _, model = (total.name or "").partition("/")
-    return (model, service, None) if model else (service, "", None)
+    return model, service, None
 
 
-def _conversation_name(total: UsageTotal, titles: Mapping[str, str]) -> tuple[str, str, str | None]:
+def _conversation_name(titles: Mapping[str, str], total: UsageTotal) -> tuple[str, str, str | None]:
     if total.name is None:
         return "Temporary and deleted chats", "", None
     return titles.get(total.name) or "New chat", "", f"/c/{total.name}"

@@ -66,18 +66,22 @@ class AiSdkEncoder:
         self._last_step = LastStep() if version < _KNOWS_WHO_RAN_A_TOOL else None
 
     def encode(self, events: Sequence[StreamEvent]) -> bytes:
-        if self._last_step is not None:
-            events = [event for told in events for event in self._last_step.pass_on(told)]
-        return b"".join([self._chunk(event) for event in events])
+        pieces: list[bytes] = []
+        for event in events:
+            if type(event) is TextDelta or type(event) is ReasoningDelta:  # nearly every event: built from pieces
+                if event.id != self._part_id or type(event) is not self._part_kind:
+                    self._begin(event)
+                pieces += self._beginning, dump_json(event.delta), b"}\n\n"
+            elif self._last_step is None:
+                pieces.append(self._chunk(event))
+            else:
+                pieces += map(self._chunk, self._last_step.pass_on(event))
+        return b"".join(pieces)
 
     def end(self) -> bytes:
         return sse.DONE
 
     def _chunk(self, event: StreamEvent) -> bytes:
-        if isinstance(event, TextDelta | ReasoningDelta):  # nearly every event: built from pieces
-            if event.id != self._part_id or type(event) is not self._part_kind:
-                self._begin(event)
-            return b"%b%b}\n\n" % (self._beginning, dump_json(event.delta))
         chunks = self._older(event)
         if self._began_step and isinstance(event, StepFinish):
             chunks.append(_LOOK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.core.usage import UsageTotal
 
 UNKNOWN = "\N{EN DASH}"
+FREE, NO_PRICE = "Free", "No price known"
 _SHORT = ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k"))
 
 
@@ -32,7 +33,9 @@ def dollars(amount: float) -> str:
 
 def cost_text(total: UsageTotal) -> str:
     """Of the calls whose price is known, if any is."""
-    return dollars(total.cost_usd) if total.unpriced_calls < total.calls else UNKNOWN
+    if total.unpriced_calls >= total.calls:
+        return UNKNOWN
+    return dollars(total.cost_usd) if total.cost_usd else FREE
 
 
 def axis_dollars(amount: float) -> str:

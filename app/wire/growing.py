@@ -12,7 +12,7 @@ from html import escape
 from typing import Any, Protocol
 
 from app.wire.code_blocks import bar, language_of
-from app.wire.markdown import FINISHED, lines_of, structure, to_html, whole_characters
+from app.wire.markdown import FINISHED, ROWS, lines_of, structure, to_html, whole_characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class GrowingCode:
 
 
 class GrowingTable:
-    """Shown row by row."""
+    """Shown row by row, in groups of as many rows as `render` makes."""
 
     kind = "table_open"
 
@@ -163,6 +163,7 @@ class GrowingTable:
         self.is_over = False
         self._environment = environment
         self._heading = ""
+        self._rows = 0
 
     def take(self, text: str, changes: list[Change], *, done: bool) -> str:
         self.is_over = done
@@ -177,12 +178,25 @@ class GrowingTable:
         if not self.source:
             self._heading = "".join(lines[:2])
             changes.append(Change("done", "beforeend", to_html(FINISHED, rows, self._environment)))
-        elif len(rows) > len(self._heading):
-            html = to_html(FINISHED, rows, self._environment)
-            inner = html[html.index("<tbody>") + len("<tbody>") : html.rindex("</tbody>")].lstrip("\n")
-            changes.append(Change("done>:last-child>tbody", "beforeend", inner))
-        self.source.append(rows[len(self._heading) :] if self.source else rows)
+            self.source.append(rows)
+            self._rows = block.end - 2
+        else:
+            self._append(lines[2 : block.end], changes)
         return rest
+
+    def _append(self, rows: list[str], changes: list[Change]) -> None:
+        while rows:
+            here = self._rows % ROWS
+            group, rows = rows[: ROWS - here], rows[ROWS - here :]
+            html = to_html(FINISHED, self._heading + "".join(group), self._environment)
+            start, end = html.index("<tbody>"), html.rindex("</tbody>")
+            if here:
+                inner = html[start + len("<tbody>") : end].lstrip("\n")
+                changes.append(Change("done>:last-child>:last-child", "beforeend", inner))
+            else:
+                changes.append(Change("done>:last-child", "beforeend", html[start : html.rindex("</table>")]))
+            self.source.extend(group)
+            self._rows += len(group)
 
 
 class GrowingList:

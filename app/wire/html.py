@@ -140,8 +140,12 @@ class HtmlEncoder:
             self._write_markdown(self._text)
         return self._flush()
 
-    def transcript(self, values: Mapping[str, object], mark: str) -> bytes:
-        """The one message where the answer is whole already: everything as it is stored, with the mark of its end."""
+    def transcript(self, values: Mapping[str, object], mark: str, removed: str | None = None) -> bytes:
+        """The one message where the answer is whole already: everything as it is stored, with the mark of its end.
+        `removed` is what a message that was deleted just now is brought back by, or empty where one was brought back.
+        """
+        if removed is not None:
+            self._partial("notice", "innerHTML", self._parts.removed(removed) if removed else "")
         self._partial("transcript", "innerHTML", render_transcript(self._templates, values))
         self._partial("composer-action", "innerHTML", self._parts.send_button())
         self._mark = mark

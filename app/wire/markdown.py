@@ -29,6 +29,8 @@ MAX_CHARACTERS = 64_000
 """What goes beyond is shown as plain text: parsing costs up to 25 ms per 1,000 characters. Code blocks do not count."""
 _MAX_SEARCHED = 1_000_000
 _MAX_CACHED = 8_000
+ROWS = 50
+"""Of a table, that stand in one group: what is added while it grows is laid out with its group."""
 MAX_NESTING = 100
 """Levels. markdown-it drops what is deeper, so such a text is shown as plain text."""
 
@@ -122,6 +124,7 @@ def create_parser() -> MarkdownIt:
     parser.core.ruler.push("honest links", _honest_links)
     parser.core.ruler.push("cited sources", _cited_sources)
     parser.core.ruler.push("plain blocks", _plain_blocks)
+    parser.core.ruler.push("row groups", _row_groups)
     parser.add_render_rule("image", _image)
     parser.add_render_rule("fence", render_code)
     parser.add_render_rule("code_block", render_code)
@@ -226,6 +229,25 @@ def _plain_blocks(state: StateCore) -> None:
             token.tag = "blockquote"
         elif token.type in ("alert_title_open", "alert_title_close"):
             token.tag = "strong"
+
+
+def _row_groups(state: StateCore) -> None:
+    """The rows of a long table in several bodies."""
+    if sum(token.type == "tr_open" for token in state.tokens) <= ROWS:
+        return
+    tokens: list[Token] = []
+    rows, body = 0, None
+    for token in state.tokens:
+        if token.type == "tbody_open":
+            rows, body = 0, token
+        elif token.type == "tbody_close":
+            body = None
+        elif token.type == "tr_open" and body is not None:
+            if rows and rows % ROWS == 0:
+                tokens += [Token("tbody_close", "tbody", -1, level=body.level, block=True), body]
+            rows += 1
+        tokens.append(token)
+    state.tokens = tokens
 
 
 def _host(address: str) -> str:

@@ -237,7 +237,8 @@ class MarkdownStream:
             is_loose = getattr(self._growing, "is_loose", False)
             html = to_html(UNFINISHED, text, _copied(self._environment), is_loose=is_loose) if text.strip() else ""
         if html != self._shown:
-            changes.append(Change("tail", "innerMorph", html))
+            swap = "innerHTML" if changes else "innerMorph"  # behind a finished block it is new, not moved
+            changes.append(Change("tail", swap, html))
             self._shown = html
         if html and text == self._tail and _LAST_WORD.search(text) and text[text.rfind("\n") + 1 :].strip():
             ends = _ENDS.search(html)

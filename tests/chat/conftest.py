@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from app.chat.answerers import Answerers
 from app.chat.attachments import Attachments
 from app.chat.live import LiveRuns
 from app.chat.prompts import Prompts
@@ -80,7 +81,7 @@ class House:
     def turns(self, provider):
         return Turns(
             configuration=lambda: self.configuration,
-            providers=provider,
+            answerers=Answerers(provider, self.usage),
             conversations=self.store,
             attachments=self.attachments,
             tools=self.box,

@@ -110,7 +110,7 @@ def say(house):
     """Add events to the log; a text is a delta."""
 
     async def append(*said):
-        await house.log.append("r1", [TextDelta("t", event) if isinstance(event, str) else event for event in said])
+        house.log.append("r1", [TextDelta("t", event) if isinstance(event, str) else event for event in said])
 
     return append
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from app.chat.presets import Resolved, check_block_changes, explain, resolve
 from app.core.errors import InvalidRequest, UnknownPreset
 from app.core.model import Configuration, Preset
+from app.core.prompt_templates import TemplateCall
+from app.core.routing import Router
 from app.core.values import KEYS, NO_VALUES, Values
 
 VALUES: Mapping[str, st.SearchStrategy[Any]] = {
@@ -243,7 +246,7 @@ def test_a_key_that_blocks_do_not_have_is_refused_with_those_they_have(key: str,
     assert raised.value.message == (
         "A block has no such key. Known are ai:preset, ai:model, ai:system, ai:temperature, ai:topp, ai:maxtokens, "
         "ai:stop, ai:thinking, ai:responseformat, ai:ondisconnect, ai:cache, ai:maxsteps, ai:tools, ai:toolpolicy, "
-        "ai:store, title, pinned, archived, and keys of your own that begin with app: and go on "
+        "ai:store, ai:tag, title, pinned, archived, and keys of your own that begin with app: and go on "
         "with letters, digits and _ . : -"
     )
 
@@ -251,3 +254,63 @@ def test_a_key_that_blocks_do_not_have_is_refused_with_those_they_have(key: str,
 def test_an_app_cannot_fill_a_block_without_end() -> None:
     with pytest.raises(InvalidRequest, match=r"^At most 100 keys of a block can be changed at once\.$"):
         changed({f"app:{number}": number for number in range(101)})
+
+
+ROUTED = Configuration(
+    {
+        "auto": Preset(
+            "auto",
+            "router",
+            values=Values(system="All.", tools=("calculate",)),
+            router=Router("best", ("small", "big")),
+        ),
+        "small": Preset("small", "groq", values=Values(temperature=0.2, tools=("*",), max_steps=9), default_model="g"),
+        "big": Preset("big", "ollama", values=Values(system="Mine.")),
+        "default": Preset("default", "echo", default_model="echo"),
+    },
+    values=Values(model="everybodys", temperature=0.9),
+)
+
+
+def routed(url_preset: str | None, **block: object) -> Resolved:
+    return resolve(ROUTED, url_preset=url_preset, options=NO_VALUES, headers=NO_VALUES, block=block)
+
+
+def test_a_candidate_fills_in_what_its_router_leaves_open() -> None:
+    found = routed("auto")
+    small, big = found.candidates
+    assert (found.values.model, small.values.model, big.values.model) == (None, "g", "everybodys")
+    assert (small.values.temperature, small.layers["temperature"]) == (0.2, "candidate")
+    assert (big.values.temperature, big.layers["temperature"]) == (0.9, "global")
+    assert (big.values.system, big.layers["system"]) == ("All.", "preset:url")
+    assert small.preset.name == "small"
+
+
+def test_what_holds_for_a_whole_turn_is_the_routers() -> None:
+    found = routed("auto")
+    assert (found.tool_names, found.values.max_steps) == (("calculate",), None)
+    assert found.candidates[0].values.max_steps is None
+
+
+def test_a_block_refines_the_candidates_of_the_router_that_it_names() -> None:
+    small, _ = routed(None, **{"ai:preset": "auto", "ai:temperature": 0.5, "ai:system": "Block."}).candidates
+    assert (small.values.temperature, small.values.system) == (0.5, "Block.")
+    small, big = routed("auto", **{"ai:temperature": 0.5, "ai:system": "Block.", "ai:model": "blocks"}).candidates
+    assert (small.values.temperature, big.values.temperature, small.values.system) == (0.2, 0.5, "All.")
+    assert (small.values.model, big.values.model) == ("g", "everybodys")
+
+
+def test_a_block_that_names_a_router_names_no_model() -> None:
+    with pytest.raises(InvalidRequest, match="The preset auto is a router") as raised:
+        routed(None, **{"ai:preset": "auto", "ai:model": "m"})
+    assert raised.value.param == "ai:model"
+
+
+def test_a_candidates_template_gives_its_system_prompt_unless_the_router_has_one() -> None:
+    call = TemplateCall("tone", {})
+    small = replace(ROUTED.presets["small"], system_template=call)
+    quiet = replace(ROUTED.presets["auto"], values=NO_VALUES)
+    for auto, expected in ((quiet, call), (ROUTED.presets["auto"], None)):
+        changed = replace(ROUTED, presets={**ROUTED.presets, "small": small, "auto": auto})
+        found = resolve(changed, url_preset="auto", options=NO_VALUES, headers=NO_VALUES, block={})
+        assert found.candidates[0].system_template == expected

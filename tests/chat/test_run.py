@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import count
 
@@ -22,6 +23,7 @@ from app.core.events import (
     ReasoningDelta,
     ReasoningEnd,
     ReasoningStart,
+    Status,
     StepFinish,
     StepStart,
     StreamError,
@@ -47,13 +49,27 @@ class Account:
     def __init__(self):
         self.usage = Usage()
 
-    async def add(self, usage):
+    def note(self, usage):
         self.usage += usage
         return {"usage": self.usage.to_wire()}
 
 
+class QuickProvider(ScriptedProvider):
+    """Offers what it has at once before it yields it, as those on the network do."""
+
+    async def stream(self, request):
+        async with aclosing(super().stream(request)) as batches:
+            async for batch in batches:
+                if not request.at_once(batch):
+                    yield batch
+
+
 async def play(*script):
-    provider = ScriptedProvider(*script)
+    return await play_with(ScriptedProvider(*script))
+
+
+async def play_with(provider, broken_at=None):
+    """The events of a run; `broken_at` is a delta with which `say` fails."""
     turn = Turn(
         block_id="b",
         message_id="m1",
@@ -69,11 +85,16 @@ async def play(*script):
     )
     events = []
 
-    async def tell(batch):
+    def say(batch):
         assert batch
+        if broken_at is not None and TextDelta("t", broken_at) in batch:
+            raise ZeroDivisionError("sk-secret")
         events.extend(batch)
 
-    await run(turn, clock(), OpenParts(), tell)
+    async def tell(batch):
+        say(batch)
+
+    await run(turn, clock(), OpenParts(), tell, say)
     assert provider.closed.is_set()
     return events
 
@@ -136,3 +157,36 @@ async def test_an_upstream_that_never_stops_is_cut():
     events = await play(*endless)
     assert events[-1].text.startswith("The answer was cut off")
     assert sum(isinstance(event, TextDelta) for event in events) == run_module.MAX_ANSWER_CHARACTERS // 1_000_000 + 1
+
+
+# The short way
+
+
+async def test_deltas_that_are_told_at_once_are_told_in_order_and_once():
+    assert await play_with(QuickProvider(*saying(*"abc"))) == await play(*saying(*"abc"))
+
+
+async def test_only_deltas_take_the_short_way():
+    script = [
+        [Status("waiting", "Wait.")],
+        [TextDelta("t", "before its part")],
+        [ReasoningStart("r")],
+        [ReasoningDelta("r", "b"), ReasoningEnd("r")],
+        [TextStart("t"), TextDelta("t", "c")],
+        [TextDelta("t", "d"), TextDelta("t", "e")],
+        [TextEnd("t"), ModelFinish("stop", Usage())],
+    ]
+    assert await play_with(QuickProvider(*script)) == await play(*script)
+
+
+async def test_an_upstream_that_never_stops_is_cut_on_the_short_way_too():
+    endless = [[TextStart("t")], *[[TextDelta("t", "x" * 1_000_000)]] * 9]
+    assert await play_with(QuickProvider(*endless)) == await play(*endless)
+
+
+@pytest.mark.parametrize("provider", [ScriptedProvider, QuickProvider])
+async def test_what_goes_wrong_on_the_short_way_ends_the_run_and_is_told(provider):
+    events = await play_with(provider(*saying("a", "b", "c")), broken_at="b")
+    assert [event.delta for event in events if isinstance(event, TextDelta)] == ["a"]
+    assert events[-1].code == "internal_error"
+    assert "secret" not in events[-1].text

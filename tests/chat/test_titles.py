@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.chat.answerers import Answerers
+from app.chat.completion import Completions
 from app.chat.titles import LONGEST, Titles, clean_title
 from app.chat.usage import UsageBook
 from app.core.errors import ProviderRateLimited
@@ -37,17 +39,28 @@ def messages(*texts):
 class Room:
     """Titles over a real store."""
 
-    def __init__(self, store, tasks):
-        self.store = store
-        self.ledger = SqliteUsageLedger(store.database)
+    def __init__(self, house, tasks):
+        self.store = house.store
+        self.prompts = house.prompts
+        self.ledger = SqliteUsageLedger(house.store.database)
         self.tasks = tasks
 
     def titles(self, provider, *, preset="cheap", seconds=20.0):
-        return Titles(
-            configuration=lambda: Configuration(PRESETS, title_preset=preset),
+        def configuration():
+            return Configuration(PRESETS, title_preset=preset)
+
+        usage = UsageBook(self.ledger, lambda *_: Prices(1, 2), lambda: datetime(2026, 11, 21, tzinfo=UTC))
+        completions = Completions(
+            configuration=configuration,
             providers=provider,
+            answerers=Answerers(provider, usage),
+            prompts=self.prompts,
+            usage=usage,
+        )
+        return Titles(
+            configuration=configuration,
+            completions=completions,
             conversations=self.store,
-            usage=UsageBook(self.ledger, lambda *_: Prices(1, 2), lambda: datetime(2026, 11, 21, tzinfo=UTC)),
             tasks=self.tasks,
             seconds=seconds,
         )
@@ -62,7 +75,7 @@ class Room:
 @pytest.fixture
 async def room(house):
     async with asyncio.TaskGroup() as tasks:
-        yield Room(house.store, tasks)
+        yield Room(house, tasks)
 
 
 class Asked(ScriptedProvider):

@@ -124,6 +124,15 @@ async def test_an_answer_that_is_gone_on_with_goes_on_with_its_sums():
     )
 
 
+@pytest.mark.parametrize("status", ["stopped", "interrupted", "error"])
+async def test_what_was_stopped_before_is_missing_in_the_sum_and_that_is_said(status):
+    metadata = await account(Ledger(), earlier={"model": "sonnet", "status": status}).add(Usage(1000, 0))
+    assert metadata["usageIncomplete"] is True
+    assert metadata["usage"]["inputTokens"] == 1000
+    whole = await account(Ledger(), earlier={"model": "sonnet", "status": "complete"}).add(Usage(1000, 0))
+    assert "usageIncomplete" not in whole
+
+
 async def test_what_went_before_at_an_unknown_price_leaves_the_sum_unknown():
     before = await account(Ledger(), prices=None).add(Usage(1, 1))
     assert "costUsd" not in await account(Ledger(), earlier=before).add(Usage(1, 1))

@@ -27,7 +27,9 @@ _STRICTER: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "perplexity": check_perplexity,
 }
 
-SERVICES = tuple(name for name, service in CATALOG.items() if service.adapter not in ("echo", "router", "wave_cloud"))
+SERVICES = tuple(
+    name for name, service in CATALOG.items() if service.adapter not in ("echo", "router", "embeddings", "wave_cloud")
+)
 """Those that take a whole conversation over HTTP."""
 
 

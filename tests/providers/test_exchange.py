@@ -10,6 +10,7 @@ import pytest
 
 from app.core.errors import (
     AppError,
+    PresetRefused,
     ProviderBroken,
     ProviderError,
     ProviderRateLimited,
@@ -199,8 +200,8 @@ async def test_an_answer_is_whole_although_the_connection_stays_open(format_: st
         ("overloaded_error", ProviderUnavailable),
         ("server_error", ProviderUnavailable),
         ("rate_limit_error", ProviderRateLimited),
-        ("authentication_error", ProviderRejected),
-        ("not_found_error", ProviderRejected),
+        ("authentication_error", PresetRefused),
+        ("not_found_error", PresetRefused),
         ("invalid_request_error", ProviderRejected),
         ("timeout_error", ProviderTimeout),
         ("whatever", ProviderError),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from app.core.convert import to_prompt
@@ -61,7 +61,12 @@ def test_every_service_takes_every_history(history, calls, wish, data):
 @given(history=histories, calls=ledgers, cut=st.integers(1, 6))
 @settings(max_examples=150, deadline=None)
 def test_what_a_service_was_sent_is_how_the_next_request_begins(history, calls, cut):
-    """So that it is found in the service's cache. Only what was sent last, the user's, may have grown."""
+    """So that it is found in the service's cache. Only what was sent last, the user's, may have grown.
+
+    A call of the service's own that has no result yet may stand in a running tool loop and nowhere else: when the user
+    speaks instead, it has to go, and what stood before it with it.
+    """
+    assume(not any(record.runs == "provider" and record.state == "open" for record in calls.values()))
     for name in SERVICES:
         before, after = (
             asked(name, part, calls, {"cache": "off", "system": "Be brief."}) for part in (history[:-cut], history)

@@ -73,7 +73,7 @@ async def test_a_request_that_a_real_server_refuses_is_told_as_refused(llama: st
     async with opened() as registry:
         got = await ask(registry.open(Preset("real", "llamacpp", base_url=llama)), request("word " * 5000))
     assert got.error is not None
-    assert got.error.code == "provider_rejected"
+    assert got.error.code == "context_overflow"
     assert "context" in got.error.message
 
 

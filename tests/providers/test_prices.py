@@ -36,11 +36,14 @@ def test_the_date_at_the_end_of_a_name_does_not_matter() -> None:
         ("openai", "gpt-6"),
         ("groq", "gpt-oss-120b"),
         ("llamacpp", "any"),
-        ("echo", "echo"),
     ],
 )
 def test_what_is_not_known_is_not_guessed(provider: str, model: str) -> None:
     assert price(provider, model) is None
+
+
+def test_the_built_in_demo_is_free() -> None:
+    assert price("echo", "whatever it shall be called") == Prices(0, 0)
 
 
 def test_a_long_prompt_makes_the_whole_call_dearer() -> None:

@@ -13,7 +13,7 @@ from app.chat.presets import BLOCK_KEYS, check_block_changes, explain, resolve
 from app.core.model import Configuration
 from app.core.values import HEADERS, NO_VALUES, OPTIONS, parse_values
 from app.providers.catalog import CATALOG
-from app.settings import config_file, tool_tables, wave_file
+from app.settings import config_file, routers, tool_tables, wave_file
 from app.settings.config_file import read_config_file
 from app.settings.default import choose_default, with_default
 from app.settings.wave_file import read_wave_files
@@ -40,6 +40,8 @@ KNOWN = {
     *config_file.PRESET_KEYS,
     *config_file.SETTINGS_KEYS,
     *wave_file.SETTINGS_KEYS,
+    *routers.RULE_KEYS,
+    *routers.WHEN_KEYS,
     *tool_tables.TOOLS_KEYS,
     *tool_tables.CLIENT_TOOL_KEYS,
     *tool_tables.MCP_KEYS,

@@ -15,17 +15,17 @@ ALL_KEYS = {"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o", "GROQ_API_KEY": "g"
 @pytest.mark.parametrize(
     ("without", "provider", "origin"),
     [
-        ([], "anthropic", "default is Anthropic (claude-sonnet-5-5), because ANTHROPIC_API_KEY is set."),
-        (["ANTHROPIC_API_KEY"], "openai", "default is OpenAI (gpt-6.1-terra), because OPENAI_API_KEY is set."),
+        ([], "anthropic", "The default is Anthropic (claude-sonnet-5-5), because ANTHROPIC_API_KEY is set."),
+        (["ANTHROPIC_API_KEY"], "openai", "The default is OpenAI (gpt-6.1-terra), because OPENAI_API_KEY is set."),
         (
             ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"],
             "groq",
-            "default is Groq (openai/gpt-oss-120b), because GROQ_API_KEY is set.",
+            "The default is Groq (openai/gpt-oss-120b), because GROQ_API_KEY is set.",
         ),
         (
             ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GROQ_API_KEY"],
             "google",
-            "default is Google (gemini-3.8-flash), because GEMINI_API_KEY is set.",
+            "The default is Google (gemini-3.8-flash), because GEMINI_API_KEY is set.",
         ),
     ],
 )
@@ -45,14 +45,14 @@ def test_without_a_key_a_local_server_answers() -> None:
         default_model="llama3.2",
         timeouts=Timeouts(first_event=600),
     )
-    assert default.origin == "default is Ollama (llama3.2), because it answers on this machine and no key is set."
+    assert default.origin == "The default is Ollama (llama3.2), because it answers on this machine and no key is set."
 
 
 def test_without_anything_the_demo_says_how_to_get_more() -> None:
     default = choose_default({}, None)
-    assert default.preset == Preset("default", "echo", values=Values(tools=("*",)), default_model="echo")
+    assert default.preset == Preset("default", "echo", title="Echo", values=Values(tools=("*",)), default_model="echo")
     assert default.origin == (
-        "default is echo, the built-in demo, because no key is set and no local model server answers. "
+        "The default is Echo, the built-in demo, because no key is set and no local model server answers. "
         "Set ANTHROPIC_API_KEY, OPENAI_API_KEY, GROQ_API_KEY or GEMINI_API_KEY, "
         "or start Ollama, LM Studio, llama.cpp or vLLM."
     )
@@ -70,7 +70,7 @@ CLAUDE = Preset("claude", "anthropic", values=Values(model="claude-opus-5-5"))
         ),
         (
             Configuration({"default": CLAUDE}),
-            "default is Anthropic (claude-opus-5-5), because palaver.toml defines it.",
+            "The default is Anthropic (claude-opus-5-5), because palaver.toml defines it.",
         ),
         (Configuration({"claude": CLAUDE}), choose_default({}, None).origin),
     ],

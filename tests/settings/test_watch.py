@@ -46,7 +46,7 @@ def test_without_a_file_there_is_the_default(tmp_path: Path) -> None:
     file = load_configuration(ServerSettings(data=tmp_path), {"OPENAI_API_KEY": "o"}, None)
     configuration = file.current()
     assert list(configuration.presets) == ["default"]
-    assert configuration.origin == "default is OpenAI (gpt-6.1-terra), because OPENAI_API_KEY is set."
+    assert configuration.origin == "The default is OpenAI (gpt-6.1-terra), because OPENAI_API_KEY is set."
 
 
 def test_a_file_that_is_broken_at_start_is_an_error(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_palavers_own_values_may_stand_beside_waves(tmp_path: Path) -> None:
     assert found.values == Values(system="Be kind.", response_format="json")
 
 
-@pytest.mark.parametrize("provider", CATALOG)
+@pytest.mark.parametrize("provider", [name for name in CATALOG if name != "router"])
 def test_a_type_is_a_row_of_the_catalog(tmp_path: Path, provider: str) -> None:
     found = read_one(tmp_path, {"ai@a": {"ai:apitype": provider, "ai:model": "m"}})
     assert found.presets["a"].provider == provider
@@ -172,6 +172,11 @@ def test_the_global_preset_may_have_its_prefix_or_not(tmp_path: Path, chosen: st
 def test_a_preset_may_be_named_for_titles(tmp_path: Path, chosen: str) -> None:
     found = read_one(tmp_path, {"ai@a": {"ai:model": "m"}, "ai:titlepreset": chosen})
     assert (found.title_preset, found.preset) == ("a", None)
+
+
+def test_a_preset_may_be_named_for_embeddings(tmp_path: Path) -> None:
+    preset = {"ai:apitype": "voyage", "ai:model": "voyage-4"}
+    assert read_one(tmp_path, {"ai@a": preset, "ai:embedpreset": "ai@a"}).embed_preset == "a"
 
 
 @pytest.mark.parametrize("chosen", ["ai@global", "", None])
@@ -225,7 +230,7 @@ MISTAKES = {
     "misspelt setting": (
         {"settings": {"ai:presets": "ai@a"}},
         f"settings.json: ai:presets: unknown key; did you mean ai:preset? Known keys are ai:preset, ai:titlepreset, "
-        f"{PRESET_KEYS}",
+        f"ai:embedpreset, {PRESET_KEYS}",
     ),
     "setting among presets": (
         {"ai": {"ai:claude": A}},

@@ -7,6 +7,7 @@ import resource
 import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -149,6 +150,45 @@ async def test_a_save_that_was_begun_is_finished_though_its_caller_is_gone(store
         await saving
     saved = await save_and_load(store, "b", [user("u2")], placement="merge")
     assert ids(saved) == ["u1", "u2"]
+
+
+async def test_writes_that_are_asked_for_together_are_one_transaction(store: SqliteStore) -> None:
+    statements: list[str] = []
+    await store.database.write(lambda connection: connection.set_trace_callback(statements.append))
+    saves = [store.save(f"b{number}", [user("u1")], placement="merge") for number in range(5)]
+    await asyncio.gather(*saves)
+    assert statements.count("COMMIT") == 2, "that of the watch itself, and one for all of them"
+    assert [ids(await store.load(f"b{number}")) for number in range(5)] == [["u1"]] * 5
+
+
+async def test_what_comes_while_a_transaction_is_written_goes_into_the_next(store: SqliteStore) -> None:
+    statements: list[str] = []
+    goes_on = threading.Event()
+    await store.database.write(lambda connection: connection.set_trace_callback(statements.append))
+    slow = asyncio.create_task(store.database.write(lambda _: goes_on.wait(30)))
+    while len(statements) < 2:  # the watch's own COMMIT, then that one's BEGIN
+        await asyncio.sleep(0)
+    saves = [asyncio.create_task(store.save(f"b{number}", [user("u1")], placement="merge")) for number in range(5)]
+    await asyncio.sleep(0)
+    goes_on.set()
+    await asyncio.gather(slow, *saves)
+    assert statements.count("COMMIT") == 3
+
+
+async def test_a_write_that_fails_leaves_those_beside_it_standing(store: SqliteStore) -> None:
+    def broken(connection: Connection) -> None:
+        connection.execute("INSERT INTO prompt_templates VALUES ('lost', 1, '', '', '', '')")
+        raise LookupError
+
+    before, error, behind = await asyncio.gather(
+        store.save("b1", [user("u1")], placement="merge"),
+        store.database.write(broken),
+        store.save("b2", [user("u2")], placement="merge"),
+        return_exceptions=True,
+    )
+    assert isinstance(error, LookupError)
+    assert (ids(before), ids(behind)) == (["u1"], ["u2"])
+    assert await store.database.read("SELECT 1 FROM prompt_templates", {}) == []
 
 
 async def test_closing_waits_for_what_is_being_written(opened: Opened) -> None:

@@ -34,7 +34,7 @@ async def tree(store: SqliteStore) -> SqliteStore:
 
 @pytest.fixture
 def messages(tree: SqliteStore) -> SqliteSingleMessages:
-    return SqliteSingleMessages(tree.database)
+    return SqliteSingleMessages(tree.database, Clock())
 
 
 async def test_a_message_is_found_with_how_many_go_with_it(messages: SqliteSingleMessages) -> None:
@@ -160,3 +160,96 @@ async def test_a_fork_asks_again_before_a_tool_runs(tree: SqliteStore) -> None:
     await tree.patch_block("b", {"ai:toolpolicy": {"weather": "auto"}})
     await tree.fork("b", "another")
     assert await tree.block("another") == {"ai:model": "tiny"}
+
+
+# Brought back
+
+
+async def test_what_was_deleted_a_moment_ago_comes_back_where_it_was(
+    tree: SqliteStore, messages: SqliteSingleMessages
+) -> None:
+    ledger, feedback = SqliteToolLedger(tree.database), SqliteFeedbackStore(tree.database, Clock())
+    await ledger.put("b", [ToolRecord("c1", "a2", "weather", {}, runs="server", state="done")])
+    await feedback.put("b", "a2", Feedback("up"))
+    before = await tree.load("b")
+    assert before is not None
+    trashed = await messages.trash("b", "a1", if_version=before.version)
+    assert (trashed.count, trashed.version) == (4, before.version + 1)
+    assert trashed.key is not None
+    assert ids(await tree.load("b")) == ["u1", "a9"]
+    assert (await tree.page(query="a2")).items == ()
+    assert await ledger.records("b") == {}
+    assert await feedback.of("b") == {}
+    assert await messages.restore("b", trashed.key) == before.version + 2
+    after = await tree.load("b")
+    assert after is not None
+    assert after.messages == before.messages
+    assert [len(place) for place in await tree.branches("b")] == [2, 2]
+    assert list(await ledger.records("b")) == ["c1"]
+    assert list(await feedback.of("b")) == ["a2"]
+    with pytest.raises(NotFound):
+        await messages.restore("b", trashed.key)
+
+
+async def test_with_the_last_message_the_conversation_goes_to_the_trash(
+    tree: SqliteStore, messages: SqliteSingleMessages
+) -> None:
+    trashed = await messages.trash("b", "u1")
+    assert (trashed.count, trashed.version, trashed.key) == (6, None, None)
+    assert await tree.load("b") is None
+    assert await tree.restore("b")
+    assert ids(await tree.load("b"))[0] == "u1"
+
+
+async def test_a_first_message_comes_back_beside_its_other_version(
+    tree: SqliteStore, messages: SqliteSingleMessages
+) -> None:
+    await tree.save("b", [user("u1", "A question of limes")], placement="branch")
+    trashed = await messages.trash("b", "u1")
+    assert trashed.key is not None
+    await messages.restore("b", trashed.key)
+    conversation = await tree.load("b")
+    assert conversation is not None
+    assert conversation.messages[0].text == "A question of limes"
+
+
+async def test_it_does_not_come_back_elsewhere_nor_below_what_is_gone(
+    tree: SqliteStore, messages: SqliteSingleMessages
+) -> None:
+    await tree.save("other", [user("u1")], placement="merge")
+    trashed = await messages.trash("b", "a2")
+    assert trashed.key is not None
+    for block in ("other", "nobody", trashed.key):
+        with pytest.raises(NotFound):
+            await messages.restore(block, trashed.key)
+    with pytest.raises(NotFound):
+        await messages.restore("b", "other")
+    assert not await tree.restore(trashed.key)
+    await messages.remove("b", "u2")
+    with pytest.raises(NotFound):
+        await messages.restore("b", trashed.key)
+    assert ids(await tree.load("b")) == ["u1", "a1"]
+
+
+async def test_after_a_while_nothing_of_it_is_left(
+    tree: SqliteStore, messages: SqliteSingleMessages, path: Path
+) -> None:
+    await tree.save("b", [user("u8", f"a xylophone ![](/files/{FILE})"), assistant("a8")], placement="merge")
+    trashed = await messages.trash("b", "u8")
+    assert trashed.key is not None
+    assert await tree.empty_trash(0) == {FILE}
+    assert b"xylophone" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert trashed.key.encode() not in path.read_bytes()
+    with pytest.raises(NotFound):
+        await messages.restore("b", trashed.key)
+
+
+async def test_a_conversation_is_deleted_though_something_of_it_is_in_the_trash(
+    tree: SqliteStore, messages: SqliteSingleMessages
+) -> None:
+    trashed = await messages.trash("b", "a2")
+    assert trashed.key is not None
+    assert await tree.delete("b") is not None
+    with pytest.raises(NotFound):
+        await messages.restore("b", trashed.key)
+    await tree.empty_trash(0)

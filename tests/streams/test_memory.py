@@ -26,9 +26,9 @@ async def test_first_view_second_tab_and_late_reader_see_the_same():
     await log.open("r")
     early = asyncio.ensure_future(collect(batches(log.tail("r"))))
     await asyncio.sleep(0)
-    await log.append("r", [delta(1)])
+    log.append("r", [delta(1)])
     middle = asyncio.ensure_future(collect(batches(log.tail("r"))))
-    await log.append("r", [delta(2), delta(3)])
+    log.append("r", [delta(2), delta(3)])
     await log.close("r")
     late = collect(batches(log.tail("r")))
     assert await early == await middle == await late == [delta(1), delta(2), delta(3)]
@@ -39,7 +39,7 @@ async def test_what_piled_up_comes_in_one_batch():
     await log.open("r")
     reader = batches(log.tail("r"))
     for n in range(3):
-        await log.append("r", [delta(n)])
+        log.append("r", [delta(n)])
     assert await anext(reader) == [delta(0), delta(1), delta(2)]
     await reader.aclose()
 
@@ -47,7 +47,7 @@ async def test_what_piled_up_comes_in_one_batch():
 async def test_readers_are_counted_while_they_read():
     log = MemoryStreamLog()
     await log.open("r")
-    await log.append("r", [delta(0)])
+    log.append("r", [delta(0)])
     assert log.readers("r") == 0
     reader = batches(log.tail("r"))
     await anext(reader)
@@ -71,7 +71,7 @@ async def test_a_reader_that_leaves_while_it_waits_is_gone():
 async def test_an_ended_log_is_forgotten_after_a_while():
     log = MemoryStreamLog(keep_seconds=0)
     await log.open("r")
-    await log.append("r", [delta(0)])
+    log.append("r", [delta(0)])
     reader = batches(log.tail("r"))
     await log.close("r")
     while await collect(batches(log.tail("r"))):

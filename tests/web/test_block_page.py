@@ -115,6 +115,28 @@ def test_what_the_form_has_no_field_for_stays(visitor: TestClient) -> None:
     assert stored(visitor) == {**kept, "ai:model": "m"}
 
 
+def test_what_few_need_is_set_in_a_fold_that_says_why(visitor: TestClient) -> None:
+    page = visitor.get(PAGE).text
+    assert '<details class="data more"><summary>' in page
+    assert "Now: 16, built-in default." in page
+    assert "Now: For 5 minutes, built-in default." in page
+    save(visitor, top_p="0.5", stop="END\r\n\r\nSTOP here", cache="1h", max_steps="3")
+    assert stored(visitor) == {"ai:topp": 0.5, "ai:stop": ["END", "STOP here"], "ai:cache": "1h", "ai:maxsteps": 3}
+    page = visitor.get(PAGE).text
+    assert '<details class="data more" open><summary>' in page
+    assert ">END\nSTOP here</textarea>" in page
+    assert "Now: END, STOP here, from this conversation." in page
+    save(visitor, top_p="", stop="", cache="", max_steps="")
+    assert stored(visitor) == {}
+
+
+def test_a_cache_that_is_on_is_one_of_the_choices(visitor: TestClient) -> None:
+    visitor.patch(BLOCK, json={"ai:cache": True, "ai:stop": "END"})
+    page = visitor.get(PAGE).text
+    assert '<option value="5m" selected>' in page
+    assert ">END</textarea>" in page
+
+
 def test_no_system_prompt_is_something_else_than_an_inherited_one(visitor: TestClient) -> None:
     save(visitor, no_system="on")
     assert stored(visitor) == {"ai:system": ""}
@@ -135,6 +157,9 @@ def test_a_budget_is_a_way_to_think(visitor: TestClient) -> None:
         ("temperature", "nan", "Must be a number from 0 to 2."),
         ("max_tokens", "many", "Must be a whole number from 1 to 10,000,000."),
         ("max_tokens", "1.5", "Must be a whole number from 1 to 10,000,000."),
+        ("top_p", "2", "Must be a number from 0 to 1."),
+        ("max_steps", "99", "Must be a whole number from 1 to 64."),
+        ("stop", "x" * 201, "Must be a string or a list of at most 16 strings, each of 1 to 200 characters."),
         ("model", "x" * 201, "Must be the name of a model, of at most 200 characters."),
         ("thinking_budget", "-1", "Must be off, low, medium, high or a number of tokens."),
         ("preset", "gone", "There is no preset of this name. The presets are: default, other."),
@@ -186,12 +211,12 @@ def test_why_names_the_layer_in_plain_words(visitor: TestClient) -> None:
     visitor.patch(BLOCK, json={"ai:maxtokens": 1234})
     rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>', visitor.get(PAGE).text)
     why = {label: (value, origin) for label, value, origin in rows}
-    assert why["Preset"] == ("default", "built-in default")
+    assert why["Preset"] == ("echo", "built-in default")
     assert why["Model"] == ("echo", "built-in default")
-    assert why["System prompt"] == ("Be calm.", "from the preset default")
+    assert why["System prompt"] == ("Be calm.", "from the preset echo")
     assert why["Temperature"] == ("0.7", "from the server&#39;s settings")
     assert why["Longest answer"] == ("1,234", "from this conversation")
-    assert why["Top P"][1] == "the service decides"
+    assert why["Top p"][1] == "the service decides"
 
 
 def test_a_preview_shows_what_another_preset_would_bring_and_saves_nothing(visitor: TestClient) -> None:

@@ -119,7 +119,7 @@ def test_a_search_shows_where_the_words_are(client):
         "snippet": [["On <b>", False], ["apple", True], ["</b> ", False], ["trees", True], [".", False]],
     }
     assert match("orch") == {"snippet": [["Orchards", True]]}
-    assert client.get("/api/ai/conversations", params={"q": '"'}).json() == {"conversations": []}
+    assert client.get("/api/ai/conversations", params={"q": '"'}).json() == {"conversations": [], "mode": "text"}
 
 
 def test_archived_conversations_are_listed_when_asked_for(client):

@@ -69,8 +69,24 @@ def test_a_message_is_deleted_as_it_was_seen(chat: TestClient) -> None:
     assert 'role="alert"' in refused.text
     assert "Delete 4 messages?" in refused.text
     led = chat.post(PAGE, data={"delete": question["id"], "version": version(refused.text)}, headers=FORM)
-    assert (led.status_code, led.headers["location"]) == (303, "/c/chat-1")
+    assert led.status_code == 303
+    assert led.headers["location"].startswith("/c/chat-1?removed=removed-")
     assert len(messages(chat)) == 2
+
+
+@pytest.mark.parametrize("headers", [FORM, HTMX])
+def test_what_was_deleted_is_brought_back_by_the_button_that_comes_with_it(
+    chat: TestClient, headers: dict[str, str]
+) -> None:
+    before = messages(chat)
+    led = chat.post(PAGE, data={"delete": before[2]["id"]}, headers=headers)
+    shown = led.text if headers is HTMX else chat.get(led.headers["location"]).text
+    [key] = re.findall(r'name="restore" value="(removed-\w+)"', shown)
+    assert len(messages(chat)) == 2
+    back = chat.post(PAGE, data={"restore": key}, headers=headers)
+    assert back.headers["location"] == "/c/chat-1" if headers is FORM else "second" in back.text
+    assert messages(chat) == before
+    assert chat.post(PAGE, data={"restore": key}, headers=headers).status_code == 404
 
 
 def test_htmx_gets_the_transcript_without_what_was_deleted(chat: TestClient) -> None:
@@ -86,7 +102,7 @@ def test_htmx_gets_the_transcript_without_what_was_deleted(chat: TestClient) -> 
 @pytest.mark.parametrize("headers", [FORM, HTMX])
 def test_with_the_first_message_the_way_leads_to_a_new_chat(chat: TestClient, headers: dict[str, str]) -> None:
     led = chat.post(PAGE, data={"delete": messages(chat)[0]["id"]}, headers=headers)
-    assert led.headers.get("location", led.headers.get("hx-redirect")) == "/"
+    assert led.headers.get("location", led.headers.get("hx-redirect")) == "/?deleted=chat-1"
     assert chat.get(API).status_code == 404
 
 

@@ -54,6 +54,27 @@ def test_a_message_is_deleted_with_what_follows(chat):
     assert code(chat.delete(f"{URL}/messages/m3")) == (404, "not_found")
 
 
+def test_a_message_waits_in_the_trash_and_is_brought_back(chat):
+    trashed = chat.post(f"{URL}/messages/m3/trash", headers={"if-match": '"1"'}).json()
+    key = trashed.pop("key")
+    assert trashed == {"id": "b1", "messageCount": 2, "version": 2, "restorableSeconds": 600}
+    assert ids(chat) == ["m1", "m2"]
+    assert code(chat.post(f"{URL}/messages/m3/trash")) == (404, "not_found")
+    assert code(chat.post(f"{URL}/messages/nothing/restore")) == (404, "not_found")
+    back = chat.post(f"{URL}/messages/{key}/restore")
+    assert (back.json(), back.headers["etag"]) == ({"id": "b1", "version": 3}, '"3"')
+    assert len(ids(chat)) == 4
+    assert code(chat.post(f"{URL}/messages/{key}/restore")) == (404, "not_found")
+
+
+def test_with_the_first_message_the_conversation_is_in_the_trash(chat):
+    trashed = chat.post(f"{URL}/messages/m1/trash").json()
+    assert trashed == {"id": "b1", "messageCount": 4, "restorableSeconds": 600}
+    assert chat.get(URL).status_code == 404
+    assert chat.post(f"{URL}/restore").status_code == 200
+    assert len(ids(chat)) == 4
+
+
 def test_with_the_first_message_the_conversation_goes(chat):
     deleted = chat.delete(f"{URL}/messages/m1")
     assert deleted.json() == {"id": "b1", "messageCount": 4}

@@ -509,7 +509,7 @@ def save_long(client: TestClient, count: int, text: str = "Message {0}") -> None
 
 
 def shown_ids(html: str) -> list[str]:
-    return re.findall(r'<article class="message \w+" id="m-(m\d+)"', html)
+    return re.findall(r'<article class="message [\w ]+" id="m-(m\d+)"', html)
 
 
 def test_a_page_shows_the_end_of_a_long_conversation_and_the_way_up(client: TestClient) -> None:

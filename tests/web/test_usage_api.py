@@ -18,6 +18,8 @@ def test_without_a_call_everything_is_zero(client):
         "byPreset": [],
         "byModel": [],
         "byDay": [],
+        "byDayAndPreset": [],
+        "byDayAndModel": [],
         "byPurpose": [],
     }
 
@@ -34,13 +36,15 @@ def say(client, block_id, **more):
 def test_what_a_message_says_it_used_is_what_the_ledger_says(client):
     used = say(client, "b1")["usage"]
     answer = client.get(USAGE).json()
-    figures = {"calls": 1, **used, "unpricedCalls": 1}
+    figures = {"calls": 1, **used, "costUsd": 0.0}
     assert answer["total"] == figures
     assert answer["byConversation"] == [{"id": "b1", **figures}]
     assert answer["byPreset"] == [{"preset": "default", **figures}]
     assert answer["byModel"] == [{"model": "echo/echo", **figures}]
     assert answer["byPurpose"] == [{"purpose": "chat", **figures}]
     [day] = answer["byDay"]
+    assert answer["byDayAndPreset"] == [{"day": day["day"], "preset": "default", **figures}]
+    assert answer["byDayAndModel"] == [{"day": day["day"], "model": "echo/echo", **figures}]
     assert client.get(USAGE, params={"from": day["day"], "to": day["day"]}).json()["total"] == figures
     assert client.get(USAGE, params={"to": "2026-01-01"}).json()["total"]["calls"] == 0
 

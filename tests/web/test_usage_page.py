@@ -105,6 +105,31 @@ def test_calls_without_a_price_are_not_passed_off_as_free(visitor: Callable[...,
     assert "no price" in cells(page)[cells(page).index("qwen3ollama") + 2]
 
 
+def test_each_day_is_divided_by_model_or_by_preset(visitor: Callable[..., TestClient]) -> None:
+    client = visitor(ENTRY, replace(ENTRY, model="claude-opus-5-5", preset="default", cost_usd=1.0))
+    by_model = client.get("/usage?days=7&by=model").text
+    assert "claude-opus-5-5 1,200 tokens, claude-sonnet-5-5 1,200 tokens</title>" in by_model
+    assert "claude-opus-5-5 $1.00, claude-sonnet-5-5 $0.0125</title>" in by_model
+    assert '<li class="series-1">claude-opus-5-5</li><li class="series-2">claude-sonnet-5-5</li>' in by_model
+    assert 'href="/usage?days=90&amp;by=model"' in by_model
+    row = cells(by_model)
+    day = row.index(f"{TODAY:%-d %b %Y}")
+    assert row[day + 1 : day + 5] == ["1,200$1.00", "1,200$0.0125", "$1.01", "2"]
+    by_preset = client.get("/usage?days=7&by=preset").text
+    assert "echo 1,200 tokens, claude 1,200 tokens</title>" in by_preset
+
+
+def test_what_has_no_colour_of_its_own_is_one_series(visitor: Callable[..., TestClient]) -> None:
+    page = visitor(*(replace(ENTRY, model=f"m{number}") for number in range(8))).get("/usage?by=model").text
+    assert '<li class="series-rest">3 others</li>' in page
+    assert "3 others 3,600 tokens</title>" in page
+
+
+def test_a_free_model_is_free(visitor: Callable[..., TestClient]) -> None:
+    page = visitor(replace(ENTRY, cost_usd=0.0)).get("/usage").text
+    assert "<dt>Cost</dt><dd>Free</dd>" in page
+
+
 def test_a_ledger_without_any_price_has_no_cost(visitor: Callable[..., TestClient]) -> None:
     page = visitor(replace(ENTRY, cost_usd=None)).get("/usage").text
     assert "No price is known for any of these calls." in page
@@ -121,6 +146,8 @@ def test_conversations_are_named_and_linked(visitor: Callable[..., TestClient]) 
     assert "Temporary and deleted chats" in page
 
 
-@pytest.mark.parametrize("query", ["days=8", "days=", "days=x", "month=2026-13", "month=1999-01", f"month={HOSTILE}"])
+@pytest.mark.parametrize(
+    "query", ["days=8", "days=", "days=x", "month=2026-13", "month=1999-01", f"month={HOSTILE}", "by=day"]
+)
 def test_what_is_no_period_is_refused(visitor: Callable[..., TestClient], query: str) -> None:
     assert visitor().get(f"/usage?{query}", headers={"accept": "application/json"}).status_code == 400

@@ -431,12 +431,12 @@ def test_a_finished_block_is_never_sent_again() -> None:
     markdown.add("first\n\nsecond\n\nthi")
     assert markdown.flush() == [
         Change("done", "beforeend", "<p>first</p>\n"),
-        Change("tail", "innerMorph", "<p>second</p>\n<p>thi</p>\n"),
+        Change("tail", "innerHTML", "<p>second</p>\n<p>thi</p>\n"),
     ]
     markdown.add("rd\n")
     assert markdown.flush() == [
         Change("done", "beforeend", "<p>second</p>\n"),
-        Change("tail", "innerMorph", "<p>third</p>\n"),
+        Change("tail", "innerHTML", "<p>third</p>\n"),
     ]
     assert markdown.finish() == [Change("done", "beforeend", "<p>third</p>\n"), Change("tail", "innerHTML", "")]
 

@@ -22,27 +22,29 @@ from app.providers.reader import Incoming
 from app.providers.system_prompt import system_prompt
 from app.providers.unmapped import Unmapped
 
-_BETAS = "anthropic-beta"
+BETAS = "anthropic-beta"
 
 
 class AnthropicAdapter:
     def __init__(self, endpoint: Endpoint, unmapped: Unmapped) -> None:
+        self.is_original = endpoint.base_url == endpoint.service.base_url
+        """It is Anthropic's own address."""
         self._unmapped = unmapped
-        self._betas = [value for name, value in endpoint.headers if name.lower() == _BETAS]
-        self._client = anthropic.AsyncAnthropic(
+        self.betas = [value for name, value in endpoint.headers if name.lower() == BETAS]
+        self.client = anthropic.AsyncAnthropic(
             api_key=endpoint.key or NO_KEY,
             base_url=endpoint.base_url.removesuffix("/v1"),
-            default_headers={name: value for name, value in endpoint.headers if name.lower() != _BETAS},
+            default_headers={name: value for name, value in endpoint.headers if name.lower() != BETAS},
             max_retries=0,
             http_client=new_client(endpoint),
         )
 
     def prepare(self, request: ModelRequest) -> Prepared:
-        return prepared_message(request, self._unmapped, betas=self._betas)
+        return prepared_message(request, self._unmapped, betas=self.betas)
 
     @asynccontextmanager
     async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
-        create = self._client.messages.with_streaming_response.create
+        create = self.client.messages.with_streaming_response.create
         async with create(**body, stream=True, timeout=limits(timeouts)) as response:
             yield incoming(response.http_response)
 
@@ -53,7 +55,7 @@ class AnthropicAdapter:
         return translate(error, failures, answering=answering)
 
     async def close(self) -> None:
-        await self._client.close()
+        await self.client.close()
 
 
 def prepared_message(request: ModelRequest, unmapped: Unmapped, *, betas: Sequence[str] = ()) -> Prepared:
@@ -68,10 +70,12 @@ def prepared_message(request: ModelRequest, unmapped: Unmapped, *, betas: Sequen
     settings = settings_of(request, in_loop=lacks_thoughts(messages))
     body: dict[str, Any] = {"model": request.model, **settings.body}
     if asked := [*betas, *settings.betas]:
-        body["extra_headers"] = {_BETAS: ",".join(asked)}
+        body["extra_headers"] = {BETAS: ",".join(asked)}
     if tools := _tools(request):
         body["tools"] = tools
-    if system := system_prompt(request):
+        if choice := settings.tool_choice:
+            body["tool_choice"] = choice
+    if system := system_prompt(request, tells_schema=settings.tells_schema):
         body["system"] = [{"type": "text", "text": system}]
     body["messages"] = messages
     mark(body, request.cache)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from anthropic import transform_schema
+
 from app.core.events import CallWarning
-from app.core.model import ModelRequest
+from app.core.model import ModelRequest, NamedTool
 from app.providers.thinking import BUDGETS, Effort, nearest_effort
 
 DEFAULT_MAX_TOKENS = 8192
@@ -38,24 +40,30 @@ class Family:
     """Ties its thoughts to all that was said before them: after an edit, or under another system prompt, it refuses the
     whole request, unless told to forget them.
     """
+    json_schema: bool = False
+    """Takes one as the format of its answer."""
 
 
 _FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
     (
         ("sonnet-5-5", "opus-5-5", "fable-5-1", "fable-5-2"),
-        Family(128_000, samples=False, adaptive=True, budget=False, can_stop=False, binds=True),
+        Family(128_000, samples=False, adaptive=True, budget=False, can_stop=False, binds=True, json_schema=True),
     ),
-    (("fable-5", "mythos-5"), Family(128_000, samples=False, adaptive=True, budget=False, can_stop=False)),
-    (("haiku-5-5",), Family(128_000, samples=False, adaptive=True, budget=False)),
-    (("opus-5", "opus-4-8", "opus-4-7", "sonnet-5"), Family(128_000, samples=False, adaptive=True)),
-    (("sonnet-4-6", "opus-4-6"), Family(128_000, adaptive=True)),
-    (("sonnet-4", "opus-4-5", "haiku-4-5"), Family(64_000)),
+    (
+        ("fable-5", "mythos-5"),
+        Family(128_000, samples=False, adaptive=True, budget=False, can_stop=False, json_schema=True),
+    ),
+    (("haiku-5-5",), Family(128_000, samples=False, adaptive=True, budget=False, json_schema=True)),
+    (("opus-5", "opus-4-8", "opus-4-7", "sonnet-5"), Family(128_000, samples=False, adaptive=True, json_schema=True)),
+    (("sonnet-4-6", "opus-4-6"), Family(128_000, adaptive=True, json_schema=True)),
+    (("sonnet-4-5", "opus-4-5", "haiku-4-5"), Family(64_000, json_schema=True)),
+    (("sonnet-4",), Family(64_000)),
     (("opus-4",), Family(32_000)),
     (("claude-3",), Family()),
 )
 """The first name that a model's own contains decides."""
 
-_NEW_CLAUDE = Family(samples=False, adaptive=True, budget=False, can_stop=False)
+_NEW_CLAUDE = Family(samples=False, adaptive=True, budget=False, can_stop=False, json_schema=True)
 """For a Claude that came after this table: only what the strictest of its forerunners take."""
 
 _OTHER = Family()
@@ -69,6 +77,10 @@ class Settings:
     betas: tuple[str, ...]
     """What the arguments need of the header `anthropic-beta`."""
     warnings: tuple[CallWarning, ...]
+    tool_choice: Mapping[str, Any]
+    """For a request with tools; empty: leave it to the model."""
+    tells_schema: bool
+    """The JSON schema of the answer stands in the system prompt."""
 
 
 def family_of(model: str) -> Family:
@@ -87,6 +99,11 @@ def settings_of(request: ModelRequest, *, in_loop: bool) -> Settings:
     family = family_of(request.model)
     warnings: list[CallWarning] = []
     thinking = _Thinking.of(request, family, warnings, in_loop=in_loop)
+    choice = _tool_choice(request, warnings, may_force=family.can_stop)
+    if choice.get("type") in _FORCED and (thinking.on or family.adaptive):
+        if thinking.on:
+            warnings.append(CallWarning("thinking", f"{request.model} does not think where it must call a tool."))
+        thinking = _Thinking("disabled")
     max_tokens = _max_tokens(request, family, thinking, warnings)
     sampling = _sampling(request, family, thinking, warnings)
     stop = [text for text in request.stop if text.strip()]
@@ -97,11 +114,13 @@ def settings_of(request: ModelRequest, *, in_loop: bool) -> Settings:
         body["stop_sequences"] = stop
     if fields := thinking.fields(family, max_tokens):
         body["thinking"] = fields
-    if thinking.effort:
-        body["output_config"] = {"effort": thinking.effort}
+    schema = _output_format(request, family, warnings)
+    if output := {**({"effort": thinking.effort} if thinking.effort else {}), **schema}:
+        body["output_config"] = output
     if sampling:
         body["extra_body"] = sampling  # the SDK has no names for these any more
-    return Settings(body, (_BINDING_BETA,) if family.binds else (), tuple(warnings))
+    betas = (_BINDING_BETA,) if family.binds else ()
+    return Settings(body, betas, tuple(warnings), choice, tells_schema=not schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,44 @@ class _Thinking:
         if family.binds:
             fields["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
         return fields
+
+
+_FORCED = frozenset({"any", "tool"})
+
+
+def _tool_choice(request: ModelRequest, warnings: list[CallWarning], *, may_force: bool) -> dict[str, Any]:
+    """`may_force`: the family can do without thinking, which goes with no forced call."""
+    choice: dict[str, Any] = {}
+    match request.tool_choice:
+        case NamedTool(name):
+            choice = {"type": "tool", "name": name}
+        case "required":
+            choice = {"type": "any"}
+        case "auto" | "none" as kind:
+            choice = {"type": kind}
+        case None:
+            pass
+    if choice.get("type") in _FORCED and not may_force:
+        details = f"{request.model} always thinks, and cannot be made to call a tool while it does."
+        warnings.append(CallWarning("tool_choice", details))
+        choice = {"type": "auto"}
+    if request.parallel_tools is False and choice.get("type") != "none":
+        choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
+    return choice
+
+
+def _output_format(request: ModelRequest, family: Family, warnings: list[CallWarning]) -> dict[str, Any]:
+    """`output_config.format`; empty where the schema can only be told in words."""
+    if request.response_format != "json" or request.json_schema is None:
+        return {}
+    if family.json_schema:
+        try:
+            return {"format": {"type": "json_schema", "schema": transform_schema(dict(request.json_schema.schema))}}
+        except (ValueError, TypeError, AttributeError, AssertionError):  # no schema that it could be made of
+            pass
+    details = f"{request.model} takes no such JSON schema: the model is only told it."
+    warnings.append(CallWarning("response_format", details))
+    return {}
 
 
 def _max_tokens(request: ModelRequest, family: Family, thinking: _Thinking, warnings: list[CallWarning]) -> int:

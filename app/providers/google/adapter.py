@@ -14,14 +14,14 @@ import httpx2
 
 from app.core.errors import ProviderError
 from app.core.events import CallWarning
-from app.core.model import ModelRequest, Timeouts
+from app.core.model import ModelRequest, NamedTool, Timeouts
 from app.core.tools import ToolSpec
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
 from app.providers.google.answer import GoogleAnswer
 from app.providers.google.contents import to_contents
-from app.providers.google.settings import generation_config, is_old_model
+from app.providers.google.settings import generation_config, is_old_model, takes_schema
 from app.providers.http import incoming, limits, new_client, translate
 from app.providers.reader import Incoming
 from app.providers.retry import retry_after
@@ -95,8 +95,9 @@ def prepared_generation(request: ModelRequest, unmapped: Unmapped) -> Prepared:
     warnings: list[CallWarning] = []
     is_old = is_old_model(request.model)
     tools = _tools(request, is_old, warnings)
-    config = generation_config(request, warnings, no_json=bool(tools) and is_old)
-    system = system_prompt(request)
+    no_json = bool(tools) and is_old
+    config = generation_config(request, warnings, no_json=no_json)
+    system = system_prompt(request, tells_schema=no_json or not takes_schema(request.model))
     body = {
         "model": request.model,
         **tools,
@@ -108,7 +109,7 @@ def prepared_generation(request: ModelRequest, unmapped: Unmapped) -> Prepared:
 
 
 def _tools(request: ModelRequest, is_old: bool, warnings: list[CallWarning]) -> dict[str, Any]:
-    """`tools` and what mixing ours with Google's own needs."""
+    """`tools`, whether they shall be called, and what mixing ours with Google's own needs."""
     declared = [spec for spec in request.tools if _TOOL_NAME.fullmatch(spec.name)]
     for spec in request.tools:
         if spec not in declared:
@@ -123,10 +124,26 @@ def _tools(request: ModelRequest, is_old: bool, warnings: list[CallWarning]) -> 
         tools.append({"functionDeclarations": [_declaration(spec) for spec in declared]})
     if not tools:
         return {}
-    if not (own and declared):
-        return {"tools": tools}
-    mixed = {"functionCallingConfig": {"mode": "VALIDATED"}, "includeServerSideToolInvocations": True}
-    return {"tools": tools, "toolConfig": mixed}
+    config: dict[str, Any] = {}
+    if declared and (calling := _calling(request, declared)):
+        config["functionCallingConfig"] = calling
+    if own and declared:
+        config = {"functionCallingConfig": {"mode": "VALIDATED"}, **config, "includeServerSideToolInvocations": True}
+    if declared and request.parallel_tools is False:
+        warnings.append(CallWarning("parallel_tools", "Gemini cannot be told to call one tool at a time."))
+    return {"tools": tools, **({"toolConfig": config} if config else {})}
+
+
+def _calling(request: ModelRequest, declared: Sequence[ToolSpec]) -> dict[str, Any]:
+    match request.tool_choice:
+        case NamedTool(name) if any(spec.name == name for spec in declared):
+            return {"mode": "ANY", "allowedFunctionNames": [name]}
+        case "required":
+            return {"mode": "ANY"}
+        case "none":
+            return {"mode": "NONE"}
+        case _:
+            return {}
 
 
 def _declaration(spec: ToolSpec) -> dict[str, Any]:

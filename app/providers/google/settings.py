@@ -23,6 +23,11 @@ def is_old_model(model: str) -> bool:
     return _OLD.search(model) is not None
 
 
+def takes_schema(model: str) -> bool:
+    """As `responseJsonSchema`: the older field refuses half of what a JSON schema may say."""
+    return _THOUGHTLESS.search(model) is None
+
+
 def generation_config(request: ModelRequest, warnings: list[CallWarning], *, no_json: bool) -> dict[str, Any]:
     """`no_json`: the model takes no JSON mode with the tools that are offered."""
     values = {"temperature": request.temperature, "topP": request.top_p, "maxOutputTokens": request.max_tokens}
@@ -36,6 +41,12 @@ def generation_config(request: ModelRequest, warnings: list[CallWarning], *, no_
         warnings.append(CallWarning("response_format", details))
     elif request.response_format == "json":
         config["responseMimeType"] = "application/json"
+        if request.json_schema is not None and takes_schema(request.model):
+            schema = request.json_schema.schema
+            config["responseJsonSchema"] = {name: value for name, value in schema.items() if name != "$schema"}
+        elif request.json_schema is not None:
+            details = "This model takes no JSON schema; it was only told it."
+            warnings.append(CallWarning("response_format", details))
     if request.thinking is not None and (thinking := _thinking(request.model, request.thinking, warnings)):
         config["thinkingConfig"] = thinking
     return config

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.core.errors import ProviderError
 from app.core.events import CallWarning
-from app.core.model import ModelRequest, Timeouts
+from app.core.model import JsonSchema, ModelRequest, NamedTool, Timeouts
 from app.core.values import Thinking
 from app.providers.catalog import Service
 from app.providers.dialects import Effort
@@ -68,14 +68,25 @@ def prepared_completion(request: ModelRequest, provider: str, service: Service) 
         **_effort(request, service, warnings),
     }
     if request.response_format == "json":
-        if service.json_mode:
-            body["response_format"] = {"type": "json_object"}
-        else:
-            details = f"{service.title} has no JSON mode: the model is only told to answer with JSON."
-            warnings.append(CallWarning("response_format", details))
+        body |= _json_format(request.json_schema, service, warnings)
     if service.dialect.usage_in_stream:
         body["stream_options"] = {"include_usage": True}
     return Prepared(body, tuple(dict.fromkeys(warnings)))
+
+
+def _json_format(schema: JsonSchema | None, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:
+    if schema is not None and service.dialect.json_schema:
+        said = {"name": schema.name, "description": schema.description, "strict": schema.strict}
+        wanted = {**{key: value for key, value in said.items() if value is not None}, "schema": dict(schema.schema)}
+        return {"response_format": {"type": "json_schema", "json_schema": wanted}}
+    if schema is not None:
+        details = f"{service.title} takes no JSON schema: the model is only told it."
+        warnings.append(CallWarning("response_format", details))
+    if service.json_mode:
+        return {"response_format": {"type": "json_object"}}
+    details = f"{service.title} has no JSON mode: the model is only told to answer with JSON."
+    warnings.append(CallWarning("response_format", details))
+    return {}
 
 
 def _tools(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:
@@ -87,7 +98,19 @@ def _tools(request: ModelRequest, service: Service, warnings: list[CallWarning])
     elif request.tools:
         warnings.append(CallWarning("tools", f"{service.title} takes no tools: they were left out."))
     tools += map(dict, request.provider_tools)
-    return {"tools": tools} if tools else {}
+    return {"tools": tools, **_calling(request)} if tools else {}
+
+
+def _calling(request: ModelRequest) -> dict[str, Any]:
+    """Whether the model shall call its tools, and how many at once."""
+    calling: dict[str, Any] = {}
+    if isinstance(request.tool_choice, NamedTool):
+        calling["tool_choice"] = {"type": "function", "function": {"name": request.tool_choice.name}}
+    elif request.tool_choice is not None:
+        calling["tool_choice"] = request.tool_choice
+    if request.parallel_tools is not None:
+        calling["parallel_tool_calls"] = request.parallel_tools
+    return calling
 
 
 def _sampling(request: ModelRequest, service: Service, warnings: list[CallWarning]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def chat_messages(
     """
     dialect = service.dialect
     messages: list[dict[str, Any]] = []
-    if system := system_prompt(request):
+    if system := system_prompt(request, tells_schema=not dialect.json_schema):
         messages.append({"role": "system", "content": system})
     for message in request.messages:
         match message.role:
@@ -104,16 +104,18 @@ def _thoughts(content: Sequence[Content], calls: Sequence[ToolCall], provider: s
     always = dialect.reasoning_back == "always"
     if not always and not (calls and dialect.reasoning_back == "with_calls"):
         return {}
-    told = [
-        (own_metadata(item.provider_metadata, provider).get("field"), item.text)
-        for item in content
-        if isinstance(item, Reasoning)
-    ]
+    told = [(_field(item, provider, dialect), item.text) for item in content if isinstance(item, Reasoning)]
     own = [(field, text) for field, text in told if field in REASONING_FIELDS]
     if not own and not always:
         return {}
     field = min((field for field, _ in own), key=REASONING_FIELDS.index, default=REASONING_FIELDS[0])
     return {field: "".join(text for _, text in own)}
+
+
+def _field(thought: Reasoning, provider: str, dialect: Dialect) -> str | None:
+    """Where it came in, as far as is known: a program that sends it back through the gateway does not say."""
+    own = own_metadata(thought.provider_metadata, provider)
+    return dialect.reasoning_field if own.get("unnamed") else own.get("field")
 
 
 def _results(content: Sequence[Content], dialect: Dialect) -> list[dict[str, Any]]:

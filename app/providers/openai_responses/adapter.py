@@ -13,7 +13,7 @@ from typing import Any
 
 from app.core.errors import ProviderError
 from app.core.events import CallWarning
-from app.core.model import ModelRequest, Timeouts
+from app.core.model import JsonSchema, ModelRequest, NamedTool, Timeouts
 from app.core.values import Thinking
 from app.providers.catalog import Service
 from app.providers.endpoint import Endpoint
@@ -71,11 +71,11 @@ def prepared_response(request: ModelRequest, provider: str, service: Service, un
         "store": False,
     }
     if tools := _tools(request):
-        body["tools"] = tools
+        body |= {"tools": tools, **_calling(request)}
     if include := _include(request, model):
         body["include"] = include
     if request.response_format == "json" and service.json_mode:
-        body["text"] = {"format": {"type": "json_object"}}
+        body["text"] = {"format": _json_format(request.json_schema)}
     if request.max_tokens is not None:
         body["max_output_tokens"] = max(request.max_tokens, _SMALLEST_LIMIT)
         if request.max_tokens < _SMALLEST_LIMIT:
@@ -103,6 +103,26 @@ def _tools(request: ModelRequest) -> list[Mapping[str, Any]]:
         for tool in request.tools
     ]
     return functions + list(request.provider_tools)
+
+
+def _calling(request: ModelRequest) -> dict[str, Any]:
+    """Whether the model shall call its tools, and how many at once."""
+    calling: dict[str, Any] = {}
+    if isinstance(request.tool_choice, NamedTool):
+        calling["tool_choice"] = {"type": "function", "name": request.tool_choice.name}
+    elif request.tool_choice is not None:
+        calling["tool_choice"] = request.tool_choice
+    if request.parallel_tools is not None:
+        calling["parallel_tool_calls"] = request.parallel_tools
+    return calling
+
+
+def _json_format(schema: JsonSchema | None) -> dict[str, Any]:
+    if schema is None:
+        return {"type": "json_object"}
+    said = {"description": schema.description, "strict": schema.strict}
+    said = {key: value for key, value in said.items() if value is not None}
+    return {"type": "json_schema", "name": schema.name, "schema": dict(schema.schema), **said}
 
 
 def _include(request: ModelRequest, model: Abilities) -> list[str]:

@@ -1,0 +1,1 @@
+"""Vectors of texts, from services that answer `POST /embeddings` as OpenAI does."""
