@@ -140,6 +140,29 @@ def test_a_piece_of_an_answer_has_few_elements_styled_anew(growing: tuple[Chat, 
     assert around <= {"HTML"}, "a rule with :has() is looked into again with every piece of an answer"
 
 
+def test_letters_are_added_to_the_text_that_stands_there(chat: Chat, upstream: Upstream) -> None:
+    """No document is made of them, and what the reader has selected stays selected."""
+    words = [f" word{number}" for number in range(8)]
+    frames, gates = chat_answer("It *really* begins here", *words), [Gate() for _ in words]
+    steps = [step for gate, frame in zip(gates, frames[2:], strict=False) for step in (gate, frame)]
+    upstream.reply([*frames[:2], *steps, *frames[2 + len(words) :]])
+    chat.open("fake-openai")
+    chat.send("Go on")
+    expect(chat.answers.last).to_contain_text("begins here")
+    chat.js("""() => {
+        window.text = document.querySelector(".answer:last-child .tail p").lastChild;
+        window.parsed = 0;
+        const parse = Document.parseHTMLUnsafe;
+        Document.parseHTMLUnsafe = (...rest) => { parsed += 1; return parse.apply(Document, rest); };
+    }""")
+    for gate, word in zip(gates[:-1], words, strict=False):
+        gate.open()
+        expect(chat.answers.last).to_contain_text(word)
+    assert chat.js("[text.isConnected, text.data, parsed]") == [True, " begins here" + "".join(words[:-1]), 0]
+    gates[-1].open()
+    expect(chat.page.get_by_role("button", name="Send")).to_be_visible()
+
+
 def test_opening_lays_out_a_few_times_however_many_blocks_there_are(chat: Chat) -> None:
     session = chat.page.context.new_cdp_session(chat.page)
     session.send("Performance.enable")

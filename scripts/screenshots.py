@@ -214,7 +214,9 @@ def take(browser: Browser, url: str, block: str) -> None:
     page.set_viewport_size({"width": 1040, "height": 760})
     page.locator("#to-settings").click()
     page.get_by_text("Why: each value").click()
-    page.locator("#settings-panel summary").evaluate("summary => summary.scrollIntoView({ block: 'start' })")
+    page.locator("#settings-panel summary", has_text="Why").evaluate(
+        "summary => summary.scrollIntoView({ block: 'start' })"
+    )
     keep(page, "block-settings")
     page.keyboard.press("Escape")
     page.set_viewport_size(WIDE)

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
+from anyio import CancelScope
+
 from app.chat.answerers import Answerers
 from app.chat.cut_short import Told
 from app.chat.gateway_keys import check_use
@@ -58,7 +60,8 @@ class Completion:
                     yield batch
         finally:
             if self.account is not None and told is not None and (usage := told.usage()) is not None:
-                await self.account.add(usage)
+                with CancelScope(shield=True):  # whoever leaves cancels all of this
+                    await self.account.add(usage)
 
     async def answer(self) -> Answered:
         events: list[ModelEvent] = []

@@ -32,10 +32,11 @@ class Told:
                 case TextDelta(_, delta) | ReasoningDelta(_, delta) | ToolInputDelta(_, delta):
                     self._begun = True
                     self._characters += len(delta)
-                case Verbatim(data, usage):
+                case Verbatim(_, Usage() as prompt):
+                    self._begun, self._prompt = True, prompt
+                case Verbatim(data):
                     self._begun = True
                     self._characters += max(0, len(data) - _FRAME)
-                    self._prompt = usage or self._prompt
                 case _:
                     pass
 

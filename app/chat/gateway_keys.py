@@ -145,6 +145,16 @@ def check_use(
         )
 
 
+def check_field(key: GatewayKey | None, field: str | None) -> None:
+    """Raises KeyNotAllowed where a key with limits comes with a field that may lead around them: `field` asks another
+    model than the one that is named, or at another price.
+    """
+    if field is not None and key is not None and (key.presets or key.spend_limit is not None):
+        raise KeyNotAllowed(
+            f"This key has limits, and {field} may ask another model or at another price. Leave it out.", param=field
+        )
+
+
 def _is_own(configuration: Configuration, preset: Preset, model: str) -> bool:
     """Whether the preset is one of the configuration's, with its model. One that names none may be asked for any.
 

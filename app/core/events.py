@@ -226,7 +226,7 @@ class Verbatim:
 
     data: bytes
     usage: Usage | None = None
-    """With the first piece, where the service says at once what the prompt is."""
+    """With the first piece, in which there is no text: what the service says of the prompt."""
 
 
 @dataclass(frozen=True, slots=True)

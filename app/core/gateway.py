@@ -1,6 +1,6 @@
 """A model call that a program asks for in the words of another API: one question, one answer, nothing stored.
 
-`wire.anthropic_messages` and `wire.openai_chat` make an `Asked` of a request's body, and of the answer's events, or of
+`wire.anthropic_request` and `wire.openai_chat` make an `Asked` of a request's body, and of the answer's events, or of
 the whole `Answered`, what their clients read.
 """
 

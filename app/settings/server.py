@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.core.gateway_keys import PREFIX
 from app.settings.errors import ConfigurationError
 
 VARIABLES: Mapping[str, str] = {
@@ -100,6 +101,10 @@ def read_server_settings(arguments: Mapping[str, Any], environ: Mapping[str, str
     token = said.get("token")
     if token is not None and not _TOKEN.fullmatch(token):
         raise ConfigurationError(f"{places['token']}: must be plain ASCII characters without spaces")
+    if token is not None and token.startswith(PREFIX):
+        raise ConfigurationError(
+            f"{places['token']}: only keys of the gateway begin with {PREFIX}; choose another token"
+        )
     if not _is_loopback(host) and (token is None or not hosts):
         raise ConfigurationError(
             f"{places['host']}: other machines could reach this address. Set PALAVER_TOKEN to a long random text and "

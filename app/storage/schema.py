@@ -1,4 +1,5 @@
-"""The numbered migrations `migrations/NNNN_name.sql`: each runs once, in one transaction, after a backup.
+"""The numbered migrations `migrations/NNNN_name.sql`: each runs once, all that are missing in one transaction, after a
+backup.
 
 A process that is killed at any point leaves the old schema or the new one. A file that has neither is refused.
 """
@@ -34,17 +35,20 @@ def migrate(connection: sqlite3.Connection, path: Path, now: Callable[[], dateti
     """
     _add_functions(connection)
     migrations = dict(_migrations())
+    newest = max(migrations)
     with _transaction(connection, "BEGIN"):
-        version = _read_version(connection, path, migrations)
+        if _read_version(connection, path, migrations) == newest:
+            return
     backup = None
-    for number in range(version + 1, max(migrations) + 1):
-        with _transaction(connection, "BEGIN IMMEDIATE"):
-            if number <= _read_version(connection, path, migrations):
-                continue  # another process was faster
-            if version > 0 and backup is None:
-                backup = _keep_backup(path, number, now())
+    with _transaction(connection, "BEGIN IMMEDIATE"):
+        version = _read_version(connection, path, migrations)
+        if version == newest:  # another process was faster
+            return
+        if version > 0:
+            backup = _keep_backup(path, version + 1, now())
+        for number in range(version + 1, newest + 1):
             _apply(connection, number, migrations[number])
-        log.info("database migrated", extra={"schema": number, "backup": backup or "none"})
+    log.info("database migrated", extra={"schema": newest, "backup": backup or "none"})
     if backup is not None:
         remove_old_backups(path)
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from app.chat.apart import apart
 from app.chat.completion import Completion
+from app.chat.gateway_keys import check_field
 from app.chat.routing_rules import wanted_by
 from app.core.errors import InvalidRequest
 from app.core.routing import Occasion
@@ -46,7 +47,7 @@ async def post_message_stream(request: Request[State]) -> Response:
 
 
 async def _message(request: Request[State], body: Mapping[str, Any]) -> Response:
-    head = read_head(body, _headers(request))
+    head = _head(request, body)
     if (relayed := _relay(request, head)) is not None:
         if head.asked.stream:
             return await stream_completion(request, relayed, RelayEncoder(request_id_of(request.scope)))
@@ -64,13 +65,19 @@ async def _message(request: Request[State], body: Mapping[str, Any]) -> Response
 async def post_count_tokens(request: Request[State]) -> Response:
     """Services of other formats are not asked: what they would say is estimated."""
     body = await read_object(request)
-    head = read_head(body, _headers(request), counts=True)
+    head = _head(request, body, counts=True)
     if (relayed := _relay(request, head)) is not None:
         return await _whole(request, relayed)
     asked = await apart(await is_large(request), read_request, body)
     completion = await deps_of(request).completions.open(asked, headers=header_values(request), key=key_of(request))
     tokens = wanted_by(completion.request, Occasion()).tokens
     return JSONAnswer({"input_tokens": tokens}, headers={ESTIMATED: "true"})
+
+
+def _head(request: Request[State], body: Mapping[str, Any], *, counts: bool = False) -> RequestHead:
+    head = read_head(body, _headers(request), counts=counts)
+    check_field(key_of(request), head.beyond)
+    return head
 
 
 def _relay(request: Request[State], head: RequestHead) -> Completion | None:

@@ -8,7 +8,7 @@ said in the answer's `warnings`; what would make it another answer is refused. d
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -22,6 +22,8 @@ from app.wire.anthropic_history import read_history
 from app.wire.anthropic_signatures import is_own
 
 MAX_TOOLS = 512
+MAX_VALUES = 100_000
+"""Of a request, in all its objects and lists: each is looked at several times."""
 MAX_SCHEMA_CHARACTERS = 1_000_000
 """Of all tools together, and of what an answer in JSON must look like."""
 
@@ -61,6 +63,8 @@ IGNORED = frozenset(
 )
 """Fields that change no answer: nothing is said of them. Of any other, a warning is."""
 
+_DEARER: Mapping[str, Any] = {"speed": "standard", "inference_geo": "global"}
+"""Fields that may change the price, and at what they do not."""
 _MOST_WARNINGS = 20
 
 
@@ -70,6 +74,8 @@ class Head:
     """The model, and the values of the fields that are this server's own; no messages."""
     relayed: Relayed
     """For a service of the same format."""
+    beyond: str | None = None
+    """The field, if there is one, by which another model than the named one may answer, or at another price."""
 
 
 def read_head(body: Mapping[str, Any], headers: Mapping[str, str], *, counts: bool = False) -> Head:
@@ -92,16 +98,16 @@ def read_head(body: Mapping[str, Any], headers: Mapping[str, str], *, counts: bo
         raise InvalidRequest("`stream` must be true or false.", param="stream")
     if not counts and body.get("max_tokens") is None:
         raise InvalidRequest("`max_tokens` is missing: say how long the answer may be.", param="max_tokens")
+    values = Values(cache="1h") if _has_mark_for_an_hour(body) else NO_VALUES  # what it costs, and what is marked here
     cached = _prompt_caching(body.get("prompt_caching"))
     thinking = body.get("thinking")
     rest = {name: value for name, value in body.items() if name not in _OWN and name != "stream"}
     rest["messages"] = [kept for message in body["messages"] if (kept := _without_own_thoughts(message)) is not None]
-    values = Values(cache="1h") if _has_mark_for_an_hour(body) else NO_VALUES  # what it costs, and what is marked here
     if _is_own(thinking):
         values = values.model_copy(update={"thinking": _own_thinking(thinking)})
         del rest["thinking"]
     relayed = Relayed(rest, whole=not stream, counts=counts, headers=headers, cached=cached or frozenset())
-    return Head(Asked(model, (), values, stream=stream), relayed)
+    return Head(Asked(model, (), values, stream=stream), relayed, _beyond(body))
 
 
 def read_request(body: Mapping[str, Any]) -> Asked:
@@ -144,18 +150,33 @@ def read_request(body: Mapping[str, Any]) -> Asked:
     )
 
 
+def _beyond(body: Mapping[str, Any]) -> str | None:
+    tools = body.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if isinstance(tool, dict) and tool.get("model") is not None:  # an adviser
+            return f"tools[{index}].model"
+    if body.get("fallbacks"):
+        return "fallbacks"
+    return next((name for name, usual in _DEARER.items() if body.get(name) not in (None, usual)), None)
+
+
 def _has_mark_for_an_hour(body: Mapping[str, Any]) -> bool:
+    """Raises InvalidRequest where there are more than MAX_VALUES."""
     todo: list[Any] = [body]
+    found, count = False, 0
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
             control = value.get("cache_control")
-            if isinstance(control, dict) and control.get("ttl") == "1h":
-                return True
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
-    return False
+            found = found or (isinstance(control, dict) and control.get("ttl") == "1h")
+            inside: Collection[Any] = value.values()
+        else:
+            inside = value if isinstance(value, list) else ()
+        count += len(inside)
+        if count > MAX_VALUES:
+            raise InvalidRequest(f"A request may hold at most {MAX_VALUES:,} values.", param="messages")
+        todo += inside
+    return found
 
 
 def _without_own_thoughts(message: Any) -> Any:

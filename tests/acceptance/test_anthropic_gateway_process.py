@@ -79,7 +79,7 @@ def test_the_quickstart_works_with_the_address_alone(tmp_path, monkeypatch):
 async def test_an_unknown_model_is_answered_by_the_default_preset(client):
     message = await client.messages.create(**arguments("no-such-model"))
     assert message.model == "echo"
-    with pytest.raises(anthropic.NotFoundError, match="default"):
+    with pytest.raises(anthropic.NotFoundError, match="no such model"):
         await client.messages.create(**arguments("nobody/no-such-model"))
 
 

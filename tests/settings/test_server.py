@@ -201,3 +201,8 @@ def test_a_token_must_fit_into_a_header_and_is_never_shown(home: Path) -> None:
     told = complaint(home, PALAVER_TOKEN="pässword 1")
     assert told == "PALAVER_TOKEN: must be plain ASCII characters without spaces"
     assert "3f1c9a7e5b2d4860" not in repr(settings(home, **OPEN))
+
+
+def test_a_token_cannot_be_taken_for_a_key_of_the_gateway() -> None:
+    with pytest.raises(ConfigurationError, match="PALAVER_TOKEN: only keys of the gateway begin with plv_"):
+        read_server_settings({}, {"PALAVER_TOKEN": "plv_secret"})

@@ -301,7 +301,7 @@ async def test_a_kill_at_any_statement_leaves_the_old_schema_or_the_new(path: Pa
     schemas = [_schema(file) for _, file in killed]
     assert len(schemas) > 20
     assert schemas == sorted(schemas)
-    assert set(schemas) == set(range(1, NEWEST + 1))
+    assert set(schemas) == {1, NEWEST}
     for schema, (_, file) in zip(schemas, killed, strict=True):
         assert _rows(file) == before
         assert all(_schema(backup) == 1 for backup in _backups(file))

@@ -148,6 +148,28 @@ def test_a_name_that_leads_nowhere_is_told_no_presets(client):
     assert "mistral" not in refused.text
 
 
+ADVISER = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-4-5"}
+
+
+@pytest.mark.parametrize("preset", ["claude", "smart"])
+@pytest.mark.parametrize("limits", [{"presets": ["claude", "smart"]}, {"spendLimit": 100}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tools": [ADVISER]},
+        {"fallbacks": [{"model": "claude-opus-4-5"}]},
+        {"fallbacks": "default"},
+        {"speed": "fast"},
+        {"inference_geo": "us"},
+    ],
+)
+def test_a_key_with_limits_asks_no_other_model_by_the_way(client, upstream, preset, limits, said):
+    refused = ask(client, make(client, **limits), preset, **said)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "preset_not_allowed")
+    assert upstream.requests == []
+    assert ask(client, make(client), "claude", **said).status_code == 200
+
+
 def test_what_a_router_asks_first_is_spent_too(client, upstream):
     key = make(client, spendLimit=100)
     usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}

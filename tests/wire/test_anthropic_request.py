@@ -13,7 +13,7 @@ from app.core.errors import InvalidRequest
 from app.core.heal import ANSWER_ENDED, ASSISTANT_BEGINS
 from app.core.model import GO_ON, JsonSchema, ModelMessage, NamedTool, Reasoning, Text, ToolCall, ToolResult
 from app.core.tools import CANCELLED
-from app.wire.anthropic_request import IGNORED, REFUSED, read_head, read_request
+from app.wire.anthropic_request import IGNORED, MAX_VALUES, REFUSED, read_head, read_request
 
 TOOL = {"name": "look", "description": "d", "input_schema": {"properties": {}}}
 CALL = {"type": "tool_use", "id": "c1", "name": "look", "input": {"a": 1}}
@@ -337,3 +337,10 @@ def test_what_is_passed_on_loses_nothing_but_thinking_that_was_made_here(message
         assert [message for message in messages if message["content"] != []] == [
             message for message in passed if message["content"] != []
         ]
+
+
+@pytest.mark.parametrize("item", [1, [], {"a": 1}])
+def test_a_request_of_more_values_than_can_be_looked_at_is_refused(item):
+    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [item] * MAX_VALUES}]}
+    with pytest.raises(InvalidRequest, match="values"):
+        read_head(body, {})
