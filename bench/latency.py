@@ -112,7 +112,7 @@ class Probe(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if not self._arrived and b"@" in data:
+        if not self._arrived and b"%" in data:
             self._arrived = time.monotonic()
         if self._received.endswith(LAST_CHUNK):
             self._ended.set_result(None)

@@ -18,7 +18,7 @@ PATIENCE = 60.0
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 """What every answer here ends with."""
 
-_STAMP = re.compile(rb"@(\d{9})")
+_STAMP = re.compile(rb"%(\d{9})")
 _STAMP_LENGTH = 10
 
 
@@ -62,7 +62,7 @@ class Stream(asyncio.Protocol):
                 self._fail(f"The server answered {data[:300]!r}.")
                 return
         data = self._held + data
-        stamp = data.rfind(b"@", -_STAMP_LENGTH + 1)
+        stamp = data.rfind(b"%", -_STAMP_LENGTH + 1)
         self._held, data = (b"", data) if stamp < 0 else (data[stamp:], data[:stamp])
         self._count(data)
         self._tail = self._tail[-len(LAST_CHUNK) :] + data[-len(LAST_CHUNK) :]
@@ -156,7 +156,7 @@ class Load:
 
         def count(data: bytes) -> None:
             nonlocal second
-            found = data.count(b"@")
+            found = data.count(b"%")
             tally.deltas += found
             if found and second is not None:
                 self._opening.append(asyncio.ensure_future(self._open([second], self._count_second)))
@@ -165,4 +165,4 @@ class Load:
         return count
 
     def _count_second(self, data: bytes) -> None:
-        self.tally.second_deltas += data.count(b"@")
+        self.tally.second_deltas += data.count(b"%")

@@ -7,7 +7,7 @@ It prints its port. The name of the model says what to send:
     code-<deltas>-<per second>         ten lines of one block of code each, at that pace
     table-<deltas>-<per second>        ten rows of one table each
 
-But for code and tables, the text of every delta holds the time of its write, `@` and nine digits: microseconds of the
+But for code and tables, the text of every delta holds the time of its write, `%` and nine digits: microseconds of the
 monotonic clock, which all processes of a machine share. Whoever reads the stream can tell how long each took, and count
 them.
 """
@@ -52,7 +52,7 @@ class Wire:
 
     def delta(self, number: int) -> bytes:
         blank = b"\\n\\n" if number % PARAGRAPH == PARAGRAPH - 1 else b" "
-        return b"%b%b@%09d%b" % (self.before, blank, time.monotonic_ns() // 1000 % STAMP_RANGE, self.after)
+        return b"%b%b%%%09d%b" % (self.before, blank, time.monotonic_ns() // 1000 % STAMP_RANGE, self.after)
 
     def lines(self, kind: str, number: int) -> bytes:
         opening, line = LINES[kind]

@@ -15,7 +15,7 @@ from tests.server_process import ROOT, ServerProcess, server_process
 from tests.upstream import Reply, Request, Upstream
 
 CLIENTS = ROOT / "e2e/gateway"
-SDKS = ("openai", "anthropic", "ai-sdk-openai-compatible", "ai-sdk-anthropic")
+SDKS = ("openai", "openai-responses", "anthropic", "ai-sdk-openai-compatible", "ai-sdk-anthropic")
 WIRES = {"anthropic": "/messages", "openai": "/responses", "openai-chat": "/completions", "google": ""}
 """By the name of their preset, where each is asked; the first that fits."""
 

@@ -1,7 +1,7 @@
 """Who answers when a program names a model, as the APIs of Anthropic and OpenAI have it.
 
-In this order: a preset's name; `provider/model` (the key and address of the first preset of that provider, else the
-provider's own); the model of a preset; a model whose maker is known by its name, where a preset has that maker; and
+In this order: a preset's name; the model of a preset; `provider/model` (the key and address of the first preset of that
+provider, else the provider's own); a model whose maker is known by its name, where a preset has that maker; and
 else the preset that answers by default, with its own model. The answer's `model` says who it was.
 """
 

@@ -1,7 +1,7 @@
 """A model call that a program asks for in the words of another API: one question, one answer, nothing stored.
 
-`wire.anthropic_request` and `wire.openai_chat` make an `Asked` of a request's body, and of the answer's events, or of
-the whole `Answered`, what their clients read.
+`wire.anthropic_request`, `wire.openai_chat` and `wire.openai_responses` make an `Asked` of a request's body; what their
+clients read is made of the answer's events, or of the whole `Answered`.
 """
 
 from __future__ import annotations

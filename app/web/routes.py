@@ -126,6 +126,7 @@ def _gateway() -> list[Route]:
         ("GET", "/v1/models", models_api.get_models),
         ("GET", "/v1/models/{model}", models_api.get_model),
         ("POST", "/v1/chat/completions", openai_api.post_chat_completion),
+        ("POST", "/v1/responses", openai_api.post_response),
         ("POST", "/v1/embeddings", embeddings_api.post_embeddings),
     )
     return [Route(path, gateway_keys.with_key(endpoint), methods=[method]) for method, path, endpoint in endpoints]

@@ -6,22 +6,27 @@ honoured is refused. docs/http-api.md lists both.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.core.errors import InvalidRequest
-from app.core.events import CallWarning
 from app.core.gateway import Asked
-from app.core.model import JsonSchema, NamedTool, ToolChoice
-from app.core.tools import ToolSpec, is_tool_name
-from app.core.values import Thinking, parse_values
+from app.core.model import JsonSchema
+from app.core.tools import ToolSpec
+from app.core.values import parse_values
+from app.wire.openai_fields import (
+    MOST_WARNINGS,
+    left_out,
+    read_effort,
+    read_flag,
+    read_function,
+    read_json_schema,
+    read_model,
+    read_tool_choice,
+    read_tools,
+)
 from app.wire.openai_messages import read_messages
-
-MAX_TOOLS = 512
-MAX_SCHEMA_CHARACTERS = 1_000_000
-"""Of all tools together."""
 
 _VALUES: Mapping[str, str] = {
     "temperature": "temperature",
@@ -31,16 +36,6 @@ _VALUES: Mapping[str, str] = {
     "stop": "stop",
 }
 """Field → value. Of two for one value the later counts."""
-
-_EFFORTS: Mapping[str, Thinking] = {
-    "none": "off",
-    "minimal": "low",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "high",
-    "max": "high",
-}
 
 _READ = frozenset(
     {"model", "messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort"}
@@ -64,8 +59,6 @@ IGNORED = frozenset(
 )
 """Fields that change no answer: nothing is said of them. Of any other, a warning is."""
 
-_MOST_WARNINGS = 20
-
 
 @dataclass(frozen=True, slots=True)
 class ChatCompletionRequest:
@@ -80,11 +73,9 @@ def read_chat_completion(body: Mapping[str, Any]) -> ChatCompletionRequest:
     Raises:
         InvalidRequest: `param` names the field, such as `messages[2].role`.
     """
-    model = body.get("model")
-    if not isinstance(model, str) or not model.strip():
-        raise InvalidRequest("`model` must be the name of a preset or a model.", param="model")
+    model = read_model(body)
     _check_refused(body)
-    warnings = _left_out(body)
+    warnings = left_out(body, _READ | IGNORED | REFUSED.keys() | {"modalities"})
     system, messages = read_messages(body.get("messages"))
     response_format, json_schema = _response_format(body.get("response_format"))
     said = {name: body[name] for name in _VALUES if body.get(name) is not None}
@@ -93,20 +84,20 @@ def read_chat_completion(body: Mapping[str, Any]) -> ChatCompletionRequest:
             {"messages": system, "response_format": response_format},
             {"messages": "system", "response_format": "response_format"},
         ).said()
-        | _thinking(body.get("reasoning_effort"), warnings)
+        | read_effort(body.get("reasoning_effort"), "reasoning_effort", warnings)
     )
-    tools = _tools(body.get("tools"), warnings)
+    tools = read_tools(body.get("tools"), _tool, warnings)
     stream, include_usage = _stream(body)
     asked = Asked(
         model=model,
         messages=messages,
         values=values,
         tools=tools,
-        tool_choice=_tool_choice(body.get("tool_choice"), tools),
-        parallel_tools=_flag(body, "parallel_tool_calls"),
+        tool_choice=read_tool_choice(body.get("tool_choice"), tools),
+        parallel_tools=read_flag(body, "parallel_tool_calls"),
         json_schema=json_schema,
         stream=stream,
-        notes=tuple(warnings[:_MOST_WARNINGS]),
+        notes=tuple(warnings[:MOST_WARNINGS]),
     )
     return ChatCompletionRequest(asked, include_usage)
 
@@ -121,26 +112,6 @@ def _check_refused(body: Mapping[str, Any]) -> None:
         raise InvalidRequest("`modalities` must be text alone: answers are text.", param="modalities")
 
 
-def _left_out(body: Mapping[str, Any]) -> list[CallWarning]:
-    known = _READ | IGNORED | REFUSED.keys() | {"modalities"}
-    return [
-        CallWarning(name[:80], "This server passes it on to no service: it was left out.")
-        for name, value in body.items()
-        if name not in known and value not in (None, 0, False, {}, [])
-    ]
-
-
-def _thinking(effort: Any, warnings: list[CallWarning]) -> dict[str, Thinking]:
-    if effort is None:
-        return {}
-    if not isinstance(effort, str) or effort not in _EFFORTS:
-        raise InvalidRequest(f"`reasoning_effort` must be one of {', '.join(_EFFORTS)}.", param="reasoning_effort")
-    thinking = _EFFORTS[effort]
-    if effort not in (thinking, "none"):
-        warnings.append(CallWarning("reasoning_effort", f"The nearest effort here is {thinking}."))
-    return {"thinking": thinking}
-
-
 def _response_format(value: Any) -> tuple[str | None, JsonSchema | None]:
     match value:
         case None:
@@ -150,7 +121,7 @@ def _response_format(value: Any) -> tuple[str | None, JsonSchema | None]:
         case {"type": "json_object"}:
             return "json", None
         case {"type": "json_schema", "json_schema": dict(wanted)} if isinstance(wanted.get("schema"), dict):
-            return "json", _json_schema(wanted)
+            return "json", read_json_schema(wanted, "response_format.json_schema")
         case _:
             pass
     raise InvalidRequest(
@@ -159,75 +130,16 @@ def _response_format(value: Any) -> tuple[str | None, JsonSchema | None]:
     )
 
 
-def _json_schema(wanted: Mapping[str, Any]) -> JsonSchema:
-    schema, name = wanted["schema"], wanted.get("name", "answer")
-    description, strict = wanted.get("description"), wanted.get("strict")
-    where = "response_format.json_schema"
-    if not isinstance(name, str) or not is_tool_name(name):
-        raise InvalidRequest(f"{where}.name must be 1 to 64 letters, digits, _ and -.", param=f"{where}.name")
-    if not isinstance(description, str | None) or not isinstance(strict, bool | None):
-        raise InvalidRequest(f"{where}: `description` must be a text and `strict` true or false.", param=where)
-    if len(json.dumps(schema)) > MAX_SCHEMA_CHARACTERS:
-        raise InvalidRequest(
-            f"{where}.schema may have at most {MAX_SCHEMA_CHARACTERS:,} characters.", param=f"{where}.schema"
-        )
-    return JsonSchema(name, schema, description, strict)
-
-
-def _tools(value: Any, warnings: list[CallWarning]) -> tuple[ToolSpec, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or len(value) > MAX_TOOLS:
-        raise InvalidRequest(f"`tools` must be a list of at most {MAX_TOOLS} tools.", param="tools")
-    tools = tuple(_tool(tool, f"tools[{index}]") for index, tool in enumerate(value))
-    if len({tool.name for tool in tools}) < len(tools):
-        raise InvalidRequest("Two of `tools` have the same name.", param="tools")
-    if sum(len(json.dumps(tool.input_schema)) for tool in tools) > MAX_SCHEMA_CHARACTERS:
-        raise InvalidRequest(
-            f"The schemas of `tools` may have at most {MAX_SCHEMA_CHARACTERS:,} characters.", param="tools"
-        )
-    if any(tool["function"].get("strict") for tool in value):
-        warnings.append(CallWarning("tools", "`strict` is not passed on: arguments may not fit their schema."))
-    return tools
-
-
-def _tool(tool: Any, where: str) -> ToolSpec:
+def _tool(tool: Any, where: str) -> tuple[ToolSpec, Any]:
     match tool:
-        case {"type": "function", "function": {"name": str(name), **rest}}:
-            pass
+        case {"type": "function", "function": {"name": str()} as function}:
+            return read_function(function, f"{where}.function")
         case {"type": "custom"}:
             raise InvalidRequest(f"{where}: custom tools are not supported. Use a function.", param=f"{where}.type")
         case _:
             raise InvalidRequest(
                 f'{where} must be {{"type": "function", "function": {{"name": …}}}}.', param=f"{where}.function"
             )
-    if not is_tool_name(name):
-        raise InvalidRequest(
-            f"{where}.function.name must be 1 to 64 letters, digits, _ and -.", param=f"{where}.function.name"
-        )
-    description, schema = rest.get("description"), rest.get("parameters")
-    if not isinstance(description, str | None):
-        raise InvalidRequest(f"{where}.function.description must be a text.", param=f"{where}.function.description")
-    if not isinstance(schema, dict | None) or (schema or {}).get("type", "object") != "object":
-        raise InvalidRequest(
-            f"{where}.function.parameters must be a JSON schema of type object.", param=f"{where}.function.parameters"
-        )
-    return ToolSpec(name, description or "", {"type": "object", **(schema or {"properties": {}})})
-
-
-def _tool_choice(value: Any, tools: tuple[ToolSpec, ...]) -> ToolChoice | None:
-    match value:
-        case None:
-            return None
-        case "none" | "auto":
-            return value if tools else None
-        case "required" if tools:
-            return "required"
-        case {"type": "function", "function": {"name": str(name)}} if any(tool.name == name for tool in tools):
-            return NamedTool(name)
-    raise InvalidRequest(
-        "`tool_choice` must be none, auto, required, or name a function that is one of `tools`.", param="tool_choice"
-    )
 
 
 def _stream(body: Mapping[str, Any]) -> tuple[bool, bool]:
@@ -235,11 +147,4 @@ def _stream(body: Mapping[str, Any]) -> tuple[bool, bool]:
     options = body.get("stream_options")
     if not isinstance(options, dict | None):
         raise InvalidRequest("`stream_options` must be an object.", param="stream_options")
-    return bool(_flag(body, "stream")), bool(_flag(options or {}, "include_usage"))
-
-
-def _flag(body: Mapping[str, Any], name: str) -> bool | None:
-    value = body.get(name)
-    if not isinstance(value, bool | None):
-        raise InvalidRequest(f"`{name}` must be true or false.", param=name)
-    return value
+    return bool(read_flag(body, "stream")), bool(read_flag(options or {}, "include_usage"))

@@ -66,6 +66,44 @@ async function openai() {
   };
 }
 
+async function openaiResponses() {
+  const { default: OpenAI } = await import("openai");
+  const client = new OpenAI({ baseURL: `${address}/v1`, apiKey: "unused", maxRetries: 0 });
+  const create = (model, input, more) => client.responses.create({ model, input, ...more });
+  return {
+    async text(model) {
+      return (await create(model, "say Hello there")).output_text;
+    },
+    async stream(model) {
+      const pieces = { text: [], reasoning: [] };
+      for await (const event of await create(model, "think", { stream: true })) {
+        if (event.type === "response.output_text.delta") pieces.text.push(event.delta);
+        if (event.type === "response.reasoning_summary_text.delta") pieces.reasoning.push(event.delta);
+      }
+      return pieces;
+    },
+    async tools(model) {
+      const input = [{ role: "user", content: question }];
+      const offered = { tools: [{ type: "function", name: "rain", parameters: rainSchema, strict: false }] };
+      const { output } = await client.responses.stream({ model, input, ...offered }).finalResponse();
+      const calls = output.filter((item) => item.type === "function_call");
+      const inputs = calls.map((call) => JSON.parse(call.arguments));
+      const results = calls.map(({ call_id }, place) => ({
+        type: "function_call_output",
+        call_id,
+        output: rain(inputs[place]),
+      }));
+      return { calls: inputs, text: (await create(model, [...input, ...output, ...results], offered)).output_text };
+    },
+    async json(model) {
+      const format = { type: "json_schema", name: "rainfall", schema: answerSchema, strict: true };
+      return JSON.parse((await create(model, question, { text: { format } })).output_text);
+    },
+    error: (model) => create(model, "error"),
+    midway: (model) => client.responses.stream({ model, input: "error midway" }).finalResponse(),
+  };
+}
+
 async function anthropic() {
   const { default: Anthropic } = await import("@anthropic-ai/sdk");
   const client = new Anthropic({ baseURL: address, apiKey: "unused", maxRetries: 0 });
@@ -160,6 +198,7 @@ async function aiSdkAnthropic() {
 
 const clients = {
   openai,
+  "openai-responses": openaiResponses,
   anthropic,
   "ai-sdk-openai-compatible": aiSdkOpenAICompatible,
   "ai-sdk-anthropic": aiSdkAnthropic,

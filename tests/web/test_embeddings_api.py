@@ -82,6 +82,9 @@ def test_the_official_sdk_raises_its_own_errors(sdk: openai.OpenAI, upstream: Up
     assert refused.value.param == "input"
     with pytest.raises(openai.BadRequestError, match="makes no embeddings"):
         sdk.embeddings.create(model="default", input="a")
+    upstream.reply(json_reply(400, {"error": {"message": "the input is too long"}}))
+    with pytest.raises(openai.BadRequestError, match="too long"):
+        sdk.embeddings.create(model="embed", input="a")
     upstream.reply(json_reply(429, {"error": {"message": "slow"}}, {"retry-after": "30"}))
     with pytest.raises(openai.RateLimitError) as limited:
         sdk.embeddings.create(model="embed", input="a")
