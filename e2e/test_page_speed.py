@@ -153,7 +153,10 @@ def test_letters_are_added_to_the_text_that_stands_there(chat: Chat, upstream: U
         window.text = document.querySelector(".answer:last-child .tail p").lastChild;
         window.parsed = 0;
         const parse = Document.parseHTMLUnsafe;
-        Document.parseHTMLUnsafe = (...rest) => { parsed += 1; return parse.apply(Document, rest); };
+        Document.parseHTMLUnsafe = (html, ...rest) => {
+            if (/word\\d/.test(html)) parsed += 1;  // the list at the side comes anew now and then
+            return parse.call(Document, html, ...rest);
+        };
     }""")
     for gate, word in zip(gates[:-1], words, strict=False):
         gate.open()
