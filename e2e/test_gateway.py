@@ -11,8 +11,9 @@ import pytest
 
 from tests.acceptance.said import Said, calling
 from tests.acceptance.services import SERVICES
+from tests.embeddings import embeddings_answer, vector_of
 from tests.server_process import ROOT, ServerProcess, server_process
-from tests.upstream import Reply, Request, Upstream
+from tests.upstream import Reply, Request, Upstream, json_reply
 
 CLIENTS = ROOT / "e2e/gateway"
 SDKS = ("openai", "openai-responses", "anthropic", "ai-sdk-openai-compatible", "ai-sdk-anthropic")
@@ -22,11 +23,29 @@ WIRES = {"anthropic": "/messages", "openai": "/responses", "openai-chat": "/comp
 RAIN = {"city": "Tromsø"}
 ANSWER = {"city": "Tromsø", "mm": 7.5}
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+TEXTS = ("The cat sleeps.", "Bread and baking", "A car in the rain")
+"""What `clients.js` sends."""
+
+CONFIGURATION = """
+[presets.default]
+provider = "echo"
+
+[presets.embed]
+provider = "ollama"
+base_url = "{url}"
+model = "nomic"
+"""
+
 Ask = Callable[..., list[Any]]
 
 
 def model_service(request: Request) -> Reply:
     """Calls a tool where there is one, and answers in JSON where it shall."""
+    if request.path.endswith("/embeddings"):
+        return json_reply(200, embeddings_answer(request.json))
+    if request.path.endswith("/count_tokens"):
+        return json_reply(200, {"input_tokens": 14})
     name = next(name for name, path in WIRES.items() if path in request.path)
     service, body = SERVICES[name], request.json
     if name != "anthropic":  # Anthropic's own programs are passed on as they are
@@ -40,13 +59,17 @@ def model_service(request: Request) -> Reply:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def upstream() -> Iterator[Upstream]:
     with Upstream(otherwise=model_service) as upstream:
-        presets = "".join(SERVICES[name].preset(upstream) for name in WIRES)
-        config = '[presets.default]\nprovider = "echo"\n' + presets
-        folder = tmp_path_factory.mktemp("gateway")
-        with server_process(folder, config=config, environment={"TEST_KEY": "not-a-key"}) as running:
-            yield running
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    presets = [CONFIGURATION.format(url=upstream.base_url), *(SERVICES[name].preset(upstream) for name in WIRES)]
+    folder = tmp_path_factory.mktemp("gateway")
+    with server_process(folder, config="".join(presets), environment={"TEST_KEY": "not-a-key"}) as running:
+        yield running
 
 
 @pytest.fixture
@@ -81,6 +104,38 @@ def test_tools_run_over_two_turns_with_every_service(ask: Ask, sdk: str) -> None
 @pytest.mark.parametrize("sdk", SDKS)
 def test_an_answer_fits_its_schema_with_every_service(ask: Ask, sdk: str) -> None:
     assert ask(sdk, *(("json", name) for name in WIRES)) == [{"result": ANSWER}] * len(WIRES)
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_an_image_reaches_every_service(ask: Ask, upstream: Upstream, sdk: str) -> None:
+    asked = len(upstream.requests)
+    answers = ask(sdk, *(("image", name) for name in WIRES))
+    assert [json.loads(answer["result"]) for answer in answers] == [ANSWER] * len(WIRES)
+    bodies = [request.body.decode() for request in upstream.requests[asked:]]
+    assert [body.count(PIXEL) for body in bodies] == [1] * len(WIRES)
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_what_fails_for_a_while_is_tried_again_by_the_sdk(ask: Ask, upstream: Upstream, sdk: str) -> None:
+    """The server's own three tries are over before the SDK hears of it."""
+    overloaded = json_reply(503, {"error": {"message": "Overloaded"}}, {"retry-after": "0"})
+    asked = len(upstream.requests)
+    upstream.reply(*[overloaded] * 3)
+    (answer,) = ask(sdk, ("retry", "openai-chat"))
+    assert json.loads(answer["result"]) == ANSWER
+    assert len(upstream.requests) - asked == 4
+
+
+@pytest.mark.parametrize("sdk", ["openai", "ai-sdk-openai-compatible"])
+def test_embeddings_come_in_the_order_of_their_texts(ask: Ask, sdk: str) -> None:
+    (answer,) = ask(sdk, ("embeddings", "embed"))
+    assert answer["result"] == [pytest.approx(vector_of(text)) for text in TEXTS]
+
+
+def test_tokens_are_counted_by_the_service_or_estimated(ask: Ask) -> None:
+    counted, estimated = ask("anthropic", ("count", "anthropic"), ("count", "default"))
+    assert counted == {"result": 14}
+    assert 5 < estimated["result"] < 40
 
 
 @pytest.mark.parametrize("sdk", SDKS)

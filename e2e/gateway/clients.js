@@ -14,6 +14,10 @@ const answerSchema = {
   additionalProperties: false,
 };
 const question = "How wet is it in Tromsø?";
+const pixel =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const pixelUrl = `data:image/png;base64,${pixel}`;
+const texts = ["The cat sleeps.", "Bread and baking", "A car in the rain"];
 
 function rain({ city }) {
   return `${city}: 7.5 mm`;
@@ -53,6 +57,19 @@ async function openai() {
       const format = { type: "json_schema", json_schema: { name: "rainfall", schema: answerSchema, strict: true } };
       const answer = await create(model, [user(question)], { response_format: format });
       return JSON.parse(answer.choices[0].message.content);
+    },
+    async image(model) {
+      const picture = { type: "image_url", image_url: { url: pixelUrl } };
+      return (await create(model, [user([{ type: "text", text: question }, picture])])).choices[0].message.content;
+    },
+    async retry(model) {
+      const patient = client.withOptions({ maxRetries: 1 });
+      const messages = [user("say Hello there")];
+      return (await patient.chat.completions.create({ model, messages })).choices[0].message.content;
+    },
+    async embeddings(model) {
+      const { data } = await client.embeddings.create({ model, input: texts });
+      return data.map(({ embedding }) => embedding);
     },
     error: (model) => create(model, [user("error")]),
     async midway(model) {
@@ -99,6 +116,15 @@ async function openaiResponses() {
       const format = { type: "json_schema", name: "rainfall", schema: answerSchema, strict: true };
       return JSON.parse((await create(model, question, { text: { format } })).output_text);
     },
+    async image(model) {
+      const picture = { type: "input_image", image_url: pixelUrl, detail: "auto" };
+      const content = [{ type: "input_text", text: question }, picture];
+      return (await create(model, [{ role: "user", content }])).output_text;
+    },
+    async retry(model) {
+      const patient = client.withOptions({ maxRetries: 1 });
+      return (await patient.responses.create({ model, input: "say Hello there" })).output_text;
+    },
     error: (model) => create(model, "error"),
     midway: (model) => client.responses.stream({ model, input: "error midway" }).finalResponse(),
   };
@@ -138,6 +164,18 @@ async function anthropic() {
       const stream = client.messages.stream(asking(model, [user(question)], { output_config }));
       return JSON.parse(textOf(await stream.finalMessage()));
     },
+    async image(model) {
+      const source = { type: "base64", media_type: "image/png", data: pixel };
+      const content = [{ type: "text", text: question }, { type: "image", source }];
+      return textOf(await client.messages.stream(asking(model, [user(content)])).finalMessage());
+    },
+    async retry(model) {
+      const patient = client.withOptions({ maxRetries: 1 });
+      return textOf(await patient.messages.create(asking(model, [user("say Hello there")])));
+    },
+    async count(model) {
+      return (await client.messages.countTokens({ model, messages: [user(question)] })).input_tokens;
+    },
     error: (model) => client.messages.create(asking(model, [user("error")])),
     midway: (model) => client.messages.stream(asking(model, [user("error midway")])).finalMessage(),
     async models() {
@@ -149,7 +187,7 @@ async function anthropic() {
 }
 
 async function aiSdk(provider) {
-  const { generateText, jsonSchema, Output, stepCountIs, streamText, tool } = await import("ai");
+  const { embedMany, generateText, jsonSchema, Output, stepCountIs, streamText, tool } = await import("ai");
   const common = (model) => ({ model: provider(model), maxRetries: 0, maxOutputTokens: 4000 });
   return {
     async text(model) {
@@ -175,6 +213,19 @@ async function aiSdk(provider) {
       const answer = streamText({ ...common(model), prompt: question, output });
       await answer.consumeStream();
       return answer.output;
+    },
+    async image(model) {
+      const picture = { type: "file", mediaType: "image/png", data: pixel };
+      const messages = [{ role: "user", content: [{ type: "text", text: question }, picture] }];
+      const answer = streamText({ ...common(model), messages });
+      await answer.consumeStream();
+      return answer.text;
+    },
+    async retry(model) {
+      return (await generateText({ ...common(model), maxRetries: 1, prompt: "say Hello there" })).text;
+    },
+    async embeddings(model) {
+      return (await embedMany({ model: provider.embeddingModel(model), values: texts })).embeddings;
     },
     error: (model) => generateText({ ...common(model), prompt: "error" }),
     async midway(model) {
