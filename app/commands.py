@@ -18,6 +18,7 @@ from app.core.model import Configuration, Preset
 from app.core.services import check_of_router
 from app.providers.discover import find_local_server
 from app.settings.errors import ConfigurationError
+from app.settings.fields import is_file
 from app.settings.server import ServerSettings, read_server_settings
 from app.settings.watch import load_configuration
 from app.workers import Parent, Seat
@@ -127,7 +128,7 @@ async def keys(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> int:
     from app.storage.sqlite import open_store
 
     settings = read_server_settings(arguments, environ)
-    if not (settings.data / "palaver.db").exists():
+    if not is_file(settings.data / "palaver.db"):
         raise ConfigurationError("There is no database yet. Start the server once, or name its folder with --data.")
     store = await open_store(settings.data / "palaver.db", now=_now, ours=lambda _: False)
     try:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from app.chat.answerers import Answerers
 from app.chat.attachments import Attachments
-from app.chat.completion import Completions
+from app.chat.completions import Completions
 from app.chat.embedding import Embeddings
 from app.chat.gateway_keys import GatewayKeys
 from app.chat.live import LiveRuns
@@ -103,9 +103,11 @@ async def open_deps(
         usage_ledger = SqliteUsageLedger(store.database)
         usage = UsageBook(usage_ledger, prices_of, clock.now)
         answerers = Answerers(adapters.providers, usage, clock=clock.monotonic)
-        embeddings, search, index = _search(adapters, usage)
+        await answerers.remember(usage_ledger, clock.now())
+        gateway_keys = _gateway_keys(adapters)
+        embeddings, search, index = _search(adapters, usage, gateway_keys)
         prompts = Prompts(SqliteTemplateStore(store.database, clock.now), store, new_id)
-        completions = _completions(adapters, answerers, prompts, usage)
+        completions = _completions(adapters, answerers, prompts, usage, gateway_keys)
         runs = await stack.enter_async_context(_open_runs(adapters, completions, index))
         turns = _turns(adapters, answerers, attachments, usage, runs, prompts)
         trash = Trash(store, attachments, turns, runs)
@@ -119,7 +121,7 @@ async def open_deps(
             embeddings=embeddings,
             search=search,
             search_index=index,
-            gateway_keys=_gateway_keys(adapters),
+            gateway_keys=gateway_keys,
             trash=trash,
             store=store,
             messages=Messages(SqliteSingleMessages(store.database, clock.now), attachments, turns, runs),
@@ -141,18 +143,23 @@ async def open_deps(
         )
 
 
-def _completions(adapters: _Adapters, answerers: Answerers, prompts: Prompts, usage: UsageBook) -> Completions:
+def _completions(
+    adapters: _Adapters, answerers: Answerers, prompts: Prompts, usage: UsageBook, keys: GatewayKeys
+) -> Completions:
     return Completions(
         configuration=adapters.configuration.current,
         providers=adapters.providers,
         answerers=answerers,
         prompts=prompts,
         usage=usage,
+        keys=keys,
     )
 
 
-def _search(adapters: _Adapters, usage: UsageBook) -> tuple[Embeddings, Search, SearchIndex]:
-    embeddings = Embeddings(configuration=adapters.configuration.current, providers=adapters.providers, usage=usage)
+def _search(adapters: _Adapters, usage: UsageBook, keys: GatewayKeys) -> tuple[Embeddings, Search, SearchIndex]:
+    embeddings = Embeddings(
+        configuration=adapters.configuration.current, providers=adapters.providers, usage=usage, keys=keys
+    )
     vectors = SqliteVectors(adapters.store.database)
     search = Search(adapters.store, vectors, embeddings)
     return embeddings, search, SearchIndex(vectors, embeddings, adapters.tasks)
@@ -263,7 +270,10 @@ async def prepare(server: ServerSettings, environ: Mapping[str, str], *, port: i
     """
     configuration = load_configuration(server, environ, await find_local_server(exclude_port=port))
     store = await open_store(server.data / "palaver.db", now=lambda: datetime.now(UTC))
-    await store.close()
+    try:
+        await SqliteGatewayKeys(store.database).release_all()
+    finally:
+        await store.close()
     return configuration.current().origin
 
 
@@ -278,6 +288,8 @@ async def _data(
             ours=lambda block_id: worker is None or worker_of(block_id, server.workers) == worker,
         )
         try:
+            if worker is None:
+                await SqliteGatewayKeys(store.database).release_all()
             yield store
         finally:
             await store.close()

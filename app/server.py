@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -34,6 +35,9 @@ KEEP_ALIVE_SECONDS = 75
 FEW_FILES = 4_096
 """A stream takes two open files: the client's connection and the model service's."""
 
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
+"""It is taken, or not for us; whatever else goes wrong is for the address."""
+
 _TICKS_BETWEEN_CHECKS = 10
 """Of uvicorn's ten ticks a second."""
 
@@ -51,14 +55,16 @@ def listen(host: str, port: int | None) -> socket.socket:
         try:
             listener.bind((host, candidate))
             listener.listen(BACKLOG)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             listener.close()
-            if port is not None:
-                reason = error.strerror or "it cannot be used"
-                raise ConfigurationError(
-                    f"Cannot listen on {host} port {port}: {reason}. Choose another --port."
-                ) from None
-            continue
+            number = error.errno if isinstance(error, OSError) else None
+            if number in _OF_THE_PORT and port is None:
+                continue
+            reason = (isinstance(error, OSError) and error.strerror) or "it cannot be used"
+            other = "--port" if number in _OF_THE_PORT else "--host"
+            raise ConfigurationError(
+                f"Cannot listen on {host} port {candidate}: {reason}. Choose another {other}."
+            ) from None
         listener.setblocking(False)
         return listener
     raise ConfigurationError(f"No free port from {DEFAULT_PORT} to {DEFAULT_PORT + 99}. Choose one with --port.")

@@ -88,8 +88,9 @@ TARGETS = (
         1.5,
         "ms",
         lambda figures: figures["request"]["palaver"] / 1000,
-        why="0.9 ms are the database's (two transactions that reach the disk, and the search's index), 0.75 ms the "
-        "SDK's own; the rest is Python from socket to socket. Starlette with SDK objects takes more, and keeps nothing",
+        why="1.1 ms are the database's (two transactions that reach the disk, and the search's index), 0.5 ms the "
+        "SDK's own, together the target; the rest is Python from socket to socket. Starlette with SDK objects takes "
+        "more, and keeps nothing",
     ),
     Target(
         "added before the first delta, p50",
@@ -114,8 +115,7 @@ TARGETS = (
         "KB",
         _level("kilobytes"),
         why="143 bytes a delta that has been said, its places in the log, the run and the answer included; the rest "
-        "are the Python objects of a request in flight (15 KB of them sse-starlette's tasks), and garbage not yet "
-        "collected",
+        "are the Python objects of a request in flight, none of them more than a few KB, and garbage not yet collected",
     ),
     Target("from the start to the first answer", 0.6, "s", lambda figures: figures["start"]["seconds"]),
     Target("memory at rest", 60, "MB", lambda figures: figures["start"]["megabytes"]),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -27,17 +28,50 @@ class Chat:
 
     def send(self, text: str) -> None:
         self.box.fill(text)
-        self.page.get_by_role("button", name="Send").click()
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def send_behind(self, text: str) -> None:
+        """Send a message while an answer is written: it waits."""
+        self.box.fill(text)
+        self.box.press("Enter")
+        expect(self.page.get_by_role("list", name="Messages that wait")).to_contain_text(text)
 
     def ask(self, text: str, *, answers: int = 1) -> Locator:
-        """Send a message, wait until there are that many answers and the last is complete; the last one's text."""
+        """Send a message, wait until there are that many answers and the last is new and complete; its text."""
+        earlier = self.last_answer_id()
         self.send(text)
-        self.wait(answers)
+        self.wait(answers, after=earlier)
         return self.answers.last.locator(".parts")
 
-    def wait(self, answers: int = 1) -> None:
+    def wait(self, answers: int = 1, *, after: str | None = None) -> None:
+        """Until there are that many answers and none is being written; the last is another one than `after`."""
+        if after is not None:
+            expect(self.answers.last).not_to_have_attribute("id", after)
         expect(self.answers).to_have_count(answers)
-        expect(self.page.get_by_role("button", name="Send")).to_be_visible()
+        expect(self.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+    def last_answer_id(self) -> str | None:
+        ids: list[str] = self.answers.evaluate_all("answers => answers.map((answer) => answer.id)")
+        return ids[-1] if ids else None
+
+    def until(self, expression: str) -> None:
+        """Wait for what the page comes to on its own time, such as where it has scrolled to."""
+        self.page.wait_for_function(expression)
+
+    def settle(self) -> None:
+        """Let the browser paint what it knows."""
+        self.js("new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
+
+    def hold_the_list(self) -> None:
+        """The list at the side is not looked up any more, which it otherwise is whenever it likes."""
+        self.page.route(re.compile(r"/api/ai/conversations\?"), lambda _: None)
+
+    def put_behind(self) -> None:
+        """As a tab that is not looked at, which asks for nothing: a headless browser shows all its tabs at once."""
+        self.js("Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })")
+
+    def look_at(self) -> None:
+        self.js("delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'))")
 
     @property
     def box(self) -> Locator:
@@ -94,6 +128,8 @@ class Cable:
         self.target: tuple[str, int] | None = None
         """Where it leads; None while it is cut."""
         self._ends: list[socket.socket] = []
+        self._lock = Lock()
+        """Held while a connection is made, so that no cut misses it."""
         self._thread = Thread(target=self._accept)
 
     @property
@@ -105,10 +141,11 @@ class Cable:
         self.target = (parts.hostname or "", parts.port or 80)
 
     def cut(self) -> None:
-        self.target = None
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self.target = None
+            for end in self._ends:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -125,11 +162,12 @@ class Cable:
         with suppress(OSError):  # the end of the test
             while True:
                 near, _ = self._listening.accept()
-                if self.target is None:
+                with self._lock:
+                    far = self._reach()
+                    self._ends += [near, far] if far else []
+                if far is None:
                     near.close()
                     continue
-                far = socket.create_connection(self.target)
-                self._ends += [near, far]
                 pumps += [Thread(target=_pump, args=ends) for ends in ((near, far), (far, near))]
                 for pump in pumps[-2:]:
                     pump.start()
@@ -137,6 +175,12 @@ class Cable:
             pump.join()
         for end in self._ends:
             end.close()
+
+    def _reach(self) -> socket.socket | None:
+        try:
+            return socket.create_connection(self.target) if self.target else None
+        except OSError:  # the server is gone, and nobody has cut the cable yet
+            return None
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,8 +20,8 @@ from tests.llama import llama_server
 from tests.server_process import ROOT, ServerProcess, server_process
 from tests.upstream import Upstream
 
-PATIENCE = 15_000
-"""Milliseconds after which something that a test waits for will not come."""
+PATIENCE = 30_000
+"""Milliseconds after which something that a test waits for will not come; Playwright's own for what a test does."""
 
 REACT = ROOT / "e2e/react"
 
@@ -31,8 +33,9 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--disable-smooth-scrolling",
 )
-"""Chromium without anything that goes to the network by itself."""
+"""Chromium without anything that goes to the network by itself, or goes on moving after a turn of the wheel."""
 
 CONFIG = """
 [settings]
@@ -109,6 +112,13 @@ def upstream() -> Iterator[Upstream]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def no_reply_left(upstream: Upstream) -> Iterator[None]:
+    """What one test queued and did not ask for is not for the next one."""
+    yield
+    upstream.forget()
+
+
 @pytest.fixture(scope="session")
 def server(react_app: str, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with (
@@ -123,19 +133,20 @@ def server(react_app: str, upstream: Upstream, tmp_path_factory: pytest.TempPath
             },
         ) as running,
     ):
+        while not is_ready(running):
+            pass
         yield running
+
+
+def is_ready(server: ServerProcess) -> bool:
+    """Its MCP server has started, which the answer waits for a moment; a turn would go on without."""
+    with urlopen(f"{server.url}/api/ai/tools") as answer:
+        return all(each["state"] != "connecting" for each in json.load(answer)["mcp"])
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     return {**browser_type_launch_args, "executable_path": find_chromium(), "args": list(QUIET)}
-
-
-@pytest.fixture
-def page(page: Page) -> Page:
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    return page
 
 
 @pytest.fixture
@@ -148,6 +159,7 @@ def chat(page: Page, server: ServerProcess) -> Iterator[Chat]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    expect.set_options(timeout=PATIENCE)
     # pytest-base-url, which pytest-playwright brings, defines its fixture in a way that pytest 10 will refuse.
     config.addinivalue_line("filterwarnings", "ignore:Session-scoped fixtures defined as instance methods")
 

@@ -118,6 +118,7 @@ def conversation(chat: Chat, _: Upstream) -> Iterator[str]:
     yield "editing"
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("link", name="Share, export and more").click()
+    expect(page.get_by_role("menu", name="Conversation")).to_be_visible()
     yield "menu of the open conversation"
     page.get_by_role("menuitem", name="Share").click()
     page.get_by_role("button", name="Create a link").click()
@@ -266,6 +267,7 @@ def templates(chat: Chat, _: Upstream) -> Iterator[str]:
         if not page.get_by_role("button", name="Add the examples").first.is_visible():
             details.click()
         page.get_by_role("button", name="Add the examples").first.click()
+        expect(page.get_by_role("button", name="Add the examples")).to_have_count(0)
         expect(page.locator(".prompt-list li").first).to_be_visible()
     page.locator("summary").last.click()
     yield "list of templates"
@@ -276,6 +278,7 @@ def templates(chat: Chat, _: Upstream) -> Iterator[str]:
     yield "template with a mistake"
     page.goto(f"{url}/templates")
     page.locator(".prompt-list a:not(.button)").first.click()
+    expect(page.locator("#text-1")).to_be_visible()
     for summary in page.locator(".sheet-foot summary").all():
         summary.click()
     yield "template"
@@ -303,6 +306,7 @@ def other_pages(chat: Chat, _: Upstream) -> Iterator[str]:
     expect(page.get_by_label("The new key")).to_be_visible()
     yield "a new key"
     page.get_by_role("button", name="Remove the key of Editor").click()
+    expect(page.get_by_text("There are no keys yet")).to_be_visible()
     yield "no keys"
     page.goto(f"{url}/transfer")
     yield "transfer"
@@ -319,6 +323,7 @@ def one_message(chat: Chat, _: Upstream) -> Iterator[str]:
     chat.open(block=keep(chat.server, EVERYTHING))
     answer = chat.answers.last
     answer.get_by_role("button", name="More").click()
+    expect(page.get_by_role("menu", name="More with this message")).to_be_visible()
     yield "menu of a message"
     page.get_by_role("menuitem", name="Details").click()
     expect(page.get_by_role("dialog", name="Details")).to_be_visible()

@@ -201,7 +201,8 @@ def test_a_message_waits_for_its_files(chat: Chat, context: BrowserContext) -> N
     chat.open()
     held: list[Any] = []
     context.route("**/api/ai/files*", lambda route: held.append(route))
-    attach(chat, file("a.txt", "text/plain", b"fine"))
+    with chat.page.expect_request("**/api/ai/files*"):
+        attach(chat, file("a.txt", "text/plain", b"fine"))
     chat.page.wait_for_function("document.querySelector('#attachments [aria-busy]')")
     chat.box.fill("say hi")
     chat.box.press("Enter")
@@ -408,6 +409,7 @@ def test_up_in_an_empty_box_edits_the_last_message(chat: Chat) -> None:
     chat.wait()
     assert [part["type"] for part in parts(chat)] == ["text"]
     chat.box.press("ArrowUp")
+    expect(chat.box).to_have_value("say two")
     chat.box.press("Escape")
     expect(chat.box).to_have_value("")
 
@@ -417,6 +419,16 @@ def test_each_paragraph_runs_in_the_direction_of_its_own_script(chat: Chat) -> N
     chat.box.fill("مرحبا")
     look = "getComputedStyle(document.querySelector('#text'))"
     assert chat.js(f"[{look}.unicodeBidi, {look}.textAlign]") == ["plaintext", "start"]
+
+
+def test_presets_that_look_the_same_are_offered_once(chat: Chat) -> None:
+    for preset, standing in (("parrot", "echo"), ("echo", "echo"), ("default", "default")):
+        chat.open(preset)
+        offered = chat.page.locator("select#preset option")
+        assert [each for each in offered.all_inner_texts() if each.startswith("Echo")] == ["Echo echo"]
+        expect(chat.page.locator(f"select#preset option[value={standing}]")).to_be_attached()
+        chat.page.keyboard.press("Control+k")
+        expect(chat.page.get_by_role("option", name="Echo", exact=True)).to_have_count(1)
 
 
 # --- The queue
@@ -491,7 +503,8 @@ def test_after_a_stop_the_waiting_message_waits_for_a_click(chat: Chat, upstream
     expect(chat.page.get_by_text("Stopped.")).to_be_visible()
     expect(queued(chat)).to_contain_text("And then?")
     upstream.reply(chat_answer("The end."))
-    queued(chat).get_by_role("button", name="Send", exact=True).click()
+    expect(chat.page.get_by_role("button", name="Send", exact=True)).to_have_count(1)
+    queued(chat).get_by_role("button", name="Send the waiting message").click()
     expect(chat.answers.last).to_contain_text("The end.")
     expect(queued(chat)).to_have_count(0)
 
@@ -507,7 +520,7 @@ def test_after_an_error_the_waiting_message_waits(chat: Chat, upstream: Upstream
     expect(queued(chat)).to_have_count(1)
     gate.open()
     expect(chat.answers.locator(".failure")).to_be_visible()
-    expect(queued(chat).get_by_role("button", name="Send", exact=True)).to_be_visible()
+    expect(queued(chat).get_by_role("button", name="Send the waiting message")).to_be_visible()
     expect(chat.questions).to_have_count(1)
 
 
@@ -565,4 +578,6 @@ def test_nothing_in_the_composer_is_wider_than_the_page(chat: Chat, width: int) 
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
+    chat.page.get_by_role("button", name="Stop").click()
+    expect(chat.page.get_by_text("Stopped.")).to_be_visible()
     chat.complaints.clear()  # the browser's of the refusal

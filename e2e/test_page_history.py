@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from e2e.chat_page import Cable, Chat
 from tests.server_process import ServerProcess, server_process
-from tests.upstream import Gate, Step, Upstream, chat_answer
+from tests.upstream import Gate, Reply, Step, Upstream, chat_answer
 
 CONFIG = """
 [settings]
@@ -44,11 +44,6 @@ def other_tab(chat: Chat) -> Chat:
     other.watch()
     other.page.goto(chat.page.url)
     return other
-
-
-def look_at(chat: Chat) -> None:
-    """A headless browser shows all its tabs at once, and so tells none that it is looked at again."""
-    chat.js("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def versions(message: Locator) -> Locator:
@@ -158,6 +153,7 @@ def test_an_answer_that_broke_can_go_on(chat: Chat, upstream: Upstream) -> None:
 def test_two_tabs_that_both_go_on_see_the_same(chat: Chat, upstream: Upstream) -> None:
     stop_in_mid_answer(chat, upstream, "Once upon a ti")
     other = other_tab(chat)
+    other.put_behind()
     frames, gate = chat_answer("me", " there was an end."), Gate()
     upstream.reply([*frames[:2], gate, *frames[2:]])
     for tab in (chat, other):
@@ -171,17 +167,49 @@ def test_two_tabs_that_both_go_on_see_the_same(chat: Chat, upstream: Upstream) -
         expect(tab.answers.locator(".prose")).to_have_text("Once upon a time there was an end.")
 
 
+def test_two_windows_show_the_same_while_it_happens(chat: Chat, upstream: Upstream) -> None:
+    chat.open("fake-openai")
+    chat.ask("Hello?")
+    other = other_tab(chat)
+    other.box.fill("A draft")
+    gate = Gate()
+    upstream.reply([*chat_answer("Once")[:2], gate, *chat_answer(" upon a time")[1:]])
+    chat.send("Tell me a story")
+    expect(other.answers.last).to_contain_text("Once")
+    gate.open()
+    expect(other.answers.last.locator(".prose")).to_have_text("Once upon a time")
+    expect(other.page.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(other.box).to_have_value("A draft")
+
+
+def test_a_message_is_sent_although_the_page_is_asking_for_news(chat: Chat) -> None:
+    chat.open()
+    chat.ask("say one")
+    asked = list[Route]()
+
+    def hold(route: Route) -> None:
+        asked.append(route)
+
+    chat.page.route("**/stream?after=*", hold)
+    chat.look_at()
+    expect(chat.page.locator("#news")).to_have_class("htmx-request")
+    assert chat.ask("say two", answers=2).inner_text() == "two"
+    expect(chat.page.locator(".offline")).to_have_count(0)
+    chat.page.unroute("**/stream?after=*")
+
+
 def test_a_tab_that_is_looked_at_again_shows_what_another_one_asked(chat: Chat, upstream: Upstream) -> None:
     chat.open("fake-openai")
     chat.ask("Hello?")
     other = other_tab(chat)
+    other.put_behind()
     frames, gate = chat_answer("Once upon", " a time"), Gate()
     upstream.reply([*frames[:2], gate, *frames[2:]])
     chat.page.bring_to_front()
     chat.send("Tell me a story")
     expect(chat.answers.last).to_contain_text("Once upon")
     other.page.bring_to_front()
-    look_at(other)
+    other.look_at()
     expect(other.questions).to_have_text(["Hello?", "Tell me a story"])
     expect(other.answers.last).to_contain_text("Once upon")
     expect(other.page.get_by_role("button", name="Stop")).to_be_visible()
@@ -192,7 +220,7 @@ def test_a_tab_that_is_looked_at_again_shows_what_another_one_asked(chat: Chat, 
     chat.wait(answers=2)
     assert chat.shown() == other.shown()
     with chat.page.expect_response(lambda response: "/stream?after=" in response.url) as nothing_new:
-        look_at(chat)
+        chat.look_at()
     assert nothing_new.value.status == 204
 
 
@@ -200,6 +228,7 @@ def test_a_tab_that_fell_behind_shows_everything_when_it_asks(chat: Chat) -> Non
     chat.open()
     chat.ask("say one")
     other = other_tab(chat)
+    other.put_behind()
     chat.page.bring_to_front()
     chat.ask("say two", answers=2)
     other.page.bring_to_front()
@@ -353,6 +382,43 @@ def test_every_answer_to_a_question_can_be_shown_again(chat: Chat, upstream: Ups
     expect(chat.page.get_by_role("button", name="Previous version")).to_be_disabled()
     assert chat.ask("And?", answers=2).inner_text() == "Hello from upstream."
     assert text_of(chat.stored()[1]) == "First"
+
+
+@pytest.mark.parametrize("frames", [0, 2])
+def test_a_stopped_regeneration_leaves_the_way_back(chat: Chat, upstream: Upstream, frames: int) -> None:
+    held = Gate()
+    upstream.reply(
+        chat_answer("First"), chat_answer("Second"), [held, *chat_answer("Third")[:frames], "hold"], chat_answer("And?")
+    )
+    chat.open("fake-openai")
+    chat.ask("Hello?")
+    again, stop = (chat.page.get_by_role("button", name=name) for name in ("Answer again", "Stop"))
+    again.click()
+    expect(chat.answers.locator(".prose")).to_have_text("Second")
+    chat.wait()
+    again.click()
+    expect(stop).to_be_visible()
+    if frames:
+        held.open()
+        expect(chat.answers.locator(".prose")).to_have_text("Third")
+    chat.send_behind("And?")
+    stop.click()
+    chat.wait()
+    expect(versions(chat.answers)).to_contain_text("3/3" if frames else "2/2")
+    expect(chat.answers.locator(".prose")).to_have_text("Third" if frames else "Second")
+    expect(chat.page.get_by_role("button", name="Send the waiting message")).to_be_visible()
+    chat.page.get_by_role("button", name="Previous version").click()
+    expect(chat.answers.locator(".prose")).to_have_text("Second" if frames else "First")
+
+
+def test_a_regeneration_that_fails_leaves_the_answer_and_says_why(chat: Chat, upstream: Upstream) -> None:
+    upstream.reply(chat_answer("First"), Reply([b"{}"], status=400))
+    chat.open("fake-openai")
+    chat.ask("Hello?")
+    chat.page.get_by_role("button", name="Answer again").click()
+    expect(chat.page.get_by_role("alert")).to_contain_text("refuses the request")
+    chat.wait()
+    expect(chat.answers.locator(".prose")).to_have_text("First")
 
 
 def test_without_javascript_everything_is_a_form(browser: Browser, server: ServerProcess, upstream: Upstream) -> None:

@@ -38,6 +38,10 @@ def test_a_key_is_shown_once_and_opens_the_gateway_until_it_is_removed(chat: Cha
     page.get_by_label("Dollars a month").fill("2.5")
     page.get_by_role("button", name="Create the key").click()
     expect(page.get_by_role("heading", name="The key of Editor")).to_be_visible()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert chat.js("navigator.clipboard.readText()") == page.get_by_label("The new key").input_value()
     key = page.get_by_label("The new key").input_value()
     assert ask(page, chat, key) == 200
     assert ask(page, chat, "anything") == 401

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from e2e.chat_page import Chat
-from e2e.conftest import PATIENCE
 from tests.server_process import ServerProcess
 from tests.upstream import Gate, Upstream, chat_answer
 
@@ -122,11 +121,12 @@ def test_versions_are_changed_by_keys_and_the_focus_stays(sized: Chat) -> None:
     sized.ask("hello")
     sized.answers.first.get_by_role("button", name="Answer again").click()
     expect(sized.answers.first.get_by_text("2/2")).to_be_visible()
+    sized.wait()
     earlier = sized.answers.first.get_by_label("Previous version")
     earlier.focus()
     sized.page.keyboard.press("Enter")
     expect(sized.answers.first.get_by_text("1/2")).to_be_visible()
-    assert sized.js("document.activeElement.id").endswith("-earlier")
+    expect(sized.page.locator(":focus")).to_have_id(re.compile("-earlier$"))
     sized.page.keyboard.press("Tab")
     sized.page.keyboard.press("Enter")
     expect(sized.answers.first.get_by_text("2/2")).to_be_visible()
@@ -248,8 +248,8 @@ def test_what_nobody_reports_of_a_stopped_answer_is_said(sized: Chat, upstream: 
     sized.send("Tell me")
     expect(sized.answers).to_contain_text("Once upon")
     sized.page.get_by_role("button", name="Stop").click()
-    gate.open()
     expect(sized.page.get_by_role("button", name="Send")).to_be_visible()
+    gate.open()
     details = sized.page.get_by_role("dialog", name="Details")
     sized.answers.first.locator(".summary").click()
     expect(details.get_by_role("row", name="Tokens Stopped, and the service reports no tokens")).to_be_visible()
@@ -313,12 +313,37 @@ def phone(browser: Browser, server: ServerProcess) -> Iterator[Chat]:
     """Something that is touched, and has no pointer to hover with."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
     chat = Chat(page, server)
     chat.watch()
     yield chat
     assert chat.complaints == []
     context.close()
+
+
+def test_a_question_that_was_stopped_before_its_first_word_can_be_asked_again(chat: Chat, upstream: Upstream) -> None:
+    gate = Gate()
+    upstream.reply([gate, *chat_answer("Late.")])
+    chat.open("fake-openai")
+    chat.send("Well?")
+    expect(chat.page.locator(".waiting")).to_be_visible()
+    chat.box.press("Escape")
+    expect(chat.answers).to_contain_text("Stopped.")
+    gate.open()
+    upstream.reply(chat_answer("Now."))
+    chat.page.get_by_role("button", name="Try again").click()
+    chat.wait()
+    expect(chat.answers).to_contain_text("Now.")
+
+
+def test_on_a_phone_enter_breaks_the_line_and_ctrl_enter_sends(phone: Chat) -> None:
+    phone.open()
+    phone.box.fill("say one")
+    phone.box.press("Enter")
+    phone.box.press_sequentially("and two")
+    expect(phone.box).to_have_value("say one\nand two")
+    phone.box.press("Control+Enter")
+    phone.wait()
+    assert phone.questions.inner_text() == "say one\nand two"
 
 
 def test_by_touch_everything_is_there(phone: Chat) -> None:
@@ -359,7 +384,6 @@ def test_without_javascript_a_message_has_a_page_of_its_own(browser: Browser, ch
     block = save(chat, "one", "first answer", "two", "second answer")
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
     page.goto(f"{chat.server.url}/c/{block}")
     answer = page.locator(".answer")
     expect(answer.first.get_by_label("Copy the answer")).to_be_hidden()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from e2e.chat_page import Chat
-from e2e.conftest import PATIENCE, REACT
+from e2e.conftest import REACT
 from e2e.page_states import EVERYTHING, STORIES, Story, keep
 from tests.server_process import ServerProcess, server_process
 from tests.upstream import Gate, Upstream, chat_answer
@@ -56,10 +56,7 @@ def audit(page: Page, rules: list[str]) -> list[str]:
 def wide_open(browser: Browser, server: ServerProcess) -> Iterator[Chat]:
     """A page that lets a test bring in the checker, and moves nothing while it looks."""
     with browser.new_context(bypass_csp=True, reduced_motion="reduce") as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        yield Chat(page, server)
+        yield Chat(context.new_page(), server)
 
 
 @pytest.mark.parametrize(("width", "farthest"), [(1280, 2560), (390, 320)])
@@ -138,6 +135,7 @@ def test_everything_is_done_by_keyboard_alone(chat: Chat) -> None:
     keys.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     keys.press("Enter")
+    expect(page).to_have_url(re.compile("#main$"))
     keys.press("Tab")
     expect(page.get_by_role("link", name="7 days")).to_be_focused()
     keys.press("Control+Shift+O")
@@ -222,7 +220,7 @@ def test_who_wants_no_motion_gets_none(chat: Chat, upstream: Upstream) -> None:
     expect(chat.page.locator(".waiting")).to_be_visible()
     chat.page.wait_for_function("document.getAnimations().some(animation => animation.playState === 'running')")
     chat.page.emulate_media(reduced_motion="reduce")
-    assert chat.js("document.getAnimations().length") == 0
+    chat.until("document.getAnimations().length === 0")
     gate.open()
     chat.wait()
 
@@ -233,7 +231,7 @@ def test_colours_of_the_system_leave_everything_to_be_seen(chat: Chat, upstream:
     chat.page.emulate_media(forced_colors="active")
     chat.open("fake-openai")
     chat.send("Write")
-    expect(chat.page.locator(".running .state")).to_be_visible()
+    expect(chat.page.locator(".running .state").first).to_be_visible()
     paper = chat.js("getComputedStyle(document.body).backgroundColor")
     for filled in (".running .state", ".waiting i"):
         assert chat.page.locator(filled).first.evaluate("e => getComputedStyle(e).backgroundColor") != paper
@@ -253,15 +251,16 @@ def test_nothing_that_can_be_read_already_is_moved_by_what_comes(chat: Chat) -> 
     chat.open()
     chat.js("""() => {
         window.moved = [];
-        new PerformanceObserver((list) => {
+        window.watching = new PerformanceObserver((list) => {
             for (const { node } of list.getEntries().flatMap((shift) => shift.sources)) {
                 const element = node?.nodeType === Node.TEXT_NODE ? node.parentElement : node;
                 if (element && !element.closest(".tail, .waiting")) window.moved.push(element.outerHTML.slice(0, 200));
             }
-        }).observe({ type: "layout-shift" });
+        });
     }""")
-    chat.ask("markdown")
-    chat.js("window.moved.length = 0")  # the greeting goes once, with the first message
+    chat.ask("markdown")  # the greeting goes once, with the first message
+    chat.settle()
+    chat.js("window.watching.observe({ type: 'layout-shift' })")
     chat.ask("markdown", answers=2)
     assert chat.js("window.moved") == []
 
@@ -284,6 +283,7 @@ def test_what_is_tapped_is_large_enough(browser: Browser, server: ServerProcess,
             assert all(min(box) >= 44 for box in found), (buttons, found)
         assert not page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
         page.get_by_role("link", name="Share, export and more").tap()
+        expect(page.locator("#conversation-menu")).to_be_visible()
         rows = page.locator("#conversation-menu [role=menuitem]").evaluate_all(sizes)
         assert len(rows) == 6
         assert all(height >= 44 for _, height in rows)
@@ -302,13 +302,25 @@ def test_dialogs_stand_in_the_middle_of_the_window(chat: Chat) -> None:
         chat.page.keyboard.press("Escape")
 
 
+def test_the_console_of_a_fresh_page_is_empty_and_the_shortcuts_are_closed_by_enter(chat: Chat) -> None:
+    said: list[str] = []
+    chat.page.on("console", lambda message: said.append(message.text))
+    chat.open()
+    chat.page.wait_for_load_state("networkidle")
+    chat.page.keyboard.press("Control+/")
+    shortcuts = chat.page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(shortcuts.get_by_role("button", name="Close")).to_be_focused()
+    chat.page.keyboard.press("Enter")
+    expect(shortcuts).to_be_hidden()
+    assert said == []
+
+
 # --- Without JavaScript
 
 
 def test_without_javascript_the_main_work_is_done_by_forms(browser: Browser, server: ServerProcess) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
         chat = Chat(page, server)
         chat.open()
         chat.send("say one")
@@ -343,11 +355,11 @@ def test_without_javascript_a_form_does_not_wait_for_the_end(
         chat = Chat(context.new_page(), server)
         chat.open("fake-openai")
         chat.send("Tell me")
-        expect(chat.questions).to_have_text("Tell me", timeout=PATIENCE)
+        expect(chat.questions).to_have_text("Tell me")
         expect(chat.page.locator(".writing")).to_contain_text("The answer is being written.")
         expect(chat.page.get_by_role("button", name="Stop")).to_be_visible()
         gate.open()
-        expect(chat.answers).to_contain_text("the end", timeout=PATIENCE)
+        expect(chat.answers).to_contain_text("the end")
         expect(chat.page.locator(".writing")).to_have_count(0)
 
 
@@ -364,7 +376,7 @@ def test_without_javascript_a_running_answer_is_stopped_and_loads_by_itself(
         page = context.new_page()
         page.goto(chat.page.url)
         page.get_by_role("button", name="Stop").click()
-        expect(page.get_by_text("Stopped.")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Stopped.")).to_be_visible()
         expect(page.locator(".answer")).to_contain_text("Once upon a time")
     gate.open()
     chat.wait()

@@ -89,6 +89,14 @@ def test_another_preset_shows_what_it_brings_and_what_was_typed_stays(chat: Chat
     expect(dialog.get_by_role("row", name="Model")).to_contain_text("from the preset fake-openai")
 
 
+def test_why_comes_into_sight_when_it_is_opened(chat: Chat) -> None:
+    chat.page.set_viewport_size({"width": 1280, "height": 600})
+    chat.open()
+    dialog = panel(chat)
+    dialog.get_by_text("Why: each value and who set it").click()
+    expect(dialog.get_by_role("row", name="Preset")).to_be_in_viewport()
+
+
 def test_what_is_typed_while_another_preset_is_looked_up_stays(chat: Chat) -> None:
     chat.open()
     dialog = panel(chat)
@@ -148,7 +156,9 @@ def test_what_few_need_is_folded_and_set_there(chat: Chat) -> None:
 def test_always_allow_can_be_taken_back(chat: Chat) -> None:
     chat.open("tools")
     chat.send("approve")
-    chat.page.get_by_role("button", name="Always in this conversation").click()
+    always = chat.page.get_by_role("button", name="Always in this conversation")
+    always.click()
+    expect(always).to_have_count(0)
     chat.wait()
     dialog = panel(chat)
     rule = dialog.get_by_label("fetch page")
@@ -208,6 +218,7 @@ def test_without_javascript_the_services_are_asked_by_a_link(browser: Browser, s
 def test_no_page_is_wider_than_its_window(page: Page, server: ServerProcess, path: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(server.url + path.format(block=f"chat-{token_hex(4)}"))
+    expect(page.get_by_text("Asking…")).to_have_count(0)  # what is told then has more to unfold
     for summary in page.locator("main summary").all():
         summary.click()
     assert not is_too_wide(page)

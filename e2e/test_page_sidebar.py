@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Error, Locator, Page, Route, expect
 
 from e2e.chat_page import Chat
 from tests.server_process import ServerProcess
@@ -105,6 +106,31 @@ def test_a_conversation_is_renamed_in_its_place(chat: Chat, clean: None) -> None
     expect(row(chat, "A <b>better</b> name")).to_be_visible()
 
 
+def test_a_list_that_comes_late_leaves_the_title_that_is_being_written(chat: Chat, clean: None) -> None:
+    keep(chat.server, "the one")
+    chat.open()
+    keep(chat.server, "of another browser")
+    asked = list[Route]()
+    lookups = re.compile(r"/api/ai/conversations\?")
+    chat.page.route(lookups, lambda route: asked.append(route))
+    look = "document.querySelector('#conversations').dispatchEvent(new Event('stale'))"
+    with chat.page.expect_request(lookups):
+        chat.js(look)
+    menu(chat, "the one", "Rename")
+    field = chat.page.get_by_role("textbox", name="Title")
+    field.fill("half a")
+    with chat.page.expect_response(lookups):
+        asked[0].continue_()
+    chat.settle()
+    expect(field).to_have_value("half a")
+    expect(field).to_be_focused()
+    chat.page.unroute(lookups)
+    field.press("Escape")
+    chat.js(look)
+    expect(row(chat, "of another browser")).to_be_visible()
+    expect(row(chat, "the one")).to_be_visible()
+
+
 def test_a_conversation_is_pinned_and_archived_and_comes_back(chat: Chat, clean: None) -> None:
     keep(chat.server, "older")
     keep(chat.server, "newer")
@@ -140,6 +166,109 @@ def test_a_deleted_conversation_comes_back_by_undo(chat: Chat, clean: None) -> N
     expect(toast).to_be_hidden()
 
 
+def test_an_archived_conversation_comes_back_by_undo_and_the_focus_stays_in_the_list(chat: Chat, clean: None) -> None:
+    keep(chat.server, "older")
+    keep(chat.server, "newer")
+    chat.open()
+    menu(chat, "newer", "Archive")
+    expect(row(chat, "newer")).to_have_count(0)
+    toast = chat.page.locator("#toast")
+    expect(toast).to_contain_text("Conversation archived.")
+    expect(row(chat, "older").locator(".title")).to_be_focused()
+    toast.get_by_role("button", name="Undo").click()
+    expect(row(chat, "newer")).to_be_visible()
+    expect(toast).to_be_hidden()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_address_of_a_deleted_conversation_says_so_and_brings_it_back(
+    chat: Chat, scriptless: Page, clean: None, script: bool
+) -> None:
+    block = keep(chat.server, "keep me")
+    call(chat.server, "POST", f"/api/ai/conversations/{block}/trash")
+    page = chat.page if script else scriptless
+    page.goto(f"{chat.server.url}/c/{block}")
+    expect(page.get_by_text("This conversation was deleted.")).to_be_visible()
+    page.get_by_role("button", name="Bring it back").click()
+    expect(page.locator(".bubble")).to_have_text("keep me")
+    expect(page).to_have_url(f"{chat.server.url}/c/{block}")
+    page.goto(f"{chat.server.url}/c/never-heard-of")
+    expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    expect(page.get_by_text("was deleted")).to_have_count(0)
+
+
+def test_what_is_said_at_the_address_of_a_deleted_conversation_leaves_it_in_the_trash(chat: Chat, clean: None) -> None:
+    block = keep(chat.server, "keep me")
+    call(chat.server, "POST", f"/api/ai/conversations/{block}/trash")
+    chat.open(block=block)
+    chat.ask("say hello")
+    assert not chat.page.url.endswith(block)
+    expect(chat.page.get_by_text("was deleted")).to_have_count(0)
+    call(chat.server, "POST", f"/api/ai/conversations/{block}/restore")
+
+
+def test_a_deleted_conversation_that_another_tab_goes_on_with_is_brought_back(chat: Chat, clean: None) -> None:
+    chat.open()
+    chat.ask("say one")
+    other = second_tab(chat)
+    menu(other, "say one", "Delete")
+    expect(row(other, "say one")).to_have_count(0)
+    chat.ask("say two", answers=2)
+    assert chat.shown() == ["say one", "one", "say two", "two"]
+    assert len(chat.stored()) == 4
+
+
+def test_the_list_is_put_away_for_as_long_as_one_likes(chat: Chat) -> None:
+    page = chat.page
+    chat.open()
+    sidebar, show = page.locator("#sidebar"), page.get_by_role("button", name="Show the list")
+    expect(show).to_be_hidden()
+    page.get_by_role("button", name="Hide the list").click()
+    expect(sidebar).to_be_hidden()
+    expect(show).to_be_focused()
+    assert page.locator(".chat").evaluate("chat => chat.getBoundingClientRect().left") == 0
+    page.reload()
+    expect(sidebar).to_be_hidden()
+    expect(page.get_by_role("link", name="New chat", exact=True)).to_be_visible()
+    page.keyboard.press("Control+Shift+S")
+    expect(sidebar).to_be_visible()
+    expect(show).to_be_hidden()
+    page.keyboard.press("Control+k")
+    page.keyboard.insert_text("hide or show")
+    page.keyboard.press("Enter")
+    expect(sidebar).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.keyboard.press("Control+Shift+S")
+    expect(sidebar).to_be_visible()  # a drawer
+
+
+def test_a_search_that_finds_nothing_goes_on_in_the_archive(chat: Chat, clean: None) -> None:
+    block = keep(chat.server, "all about submarines")
+    call(chat.server, "PATCH", f"/api/ai/blocks/{block}", {"archived": True})
+    chat.open()
+    search = chat.page.get_by_role("searchbox", name="Search conversations")
+    search.fill("submarines")
+    chat.page.get_by_role("button", name="Search the archive").click()
+    expect(row(chat, "all about submarines")).to_be_visible()
+    expect(search).to_be_focused()
+    expect(chat.page.get_by_role("checkbox", name="Archived conversations")).to_be_checked()
+
+
+def test_exporting_the_open_conversation_does_not_leave_it(chat: Chat, clean: None) -> None:
+    page = chat.page
+    chat.open()
+    chat.ask("say hi")
+    address = page.url
+    page.get_by_role("link", name="Share, export and more").click()
+    page.get_by_role("menuitem", name="Export").click()
+    dialog = page.get_by_role("dialog", name="Export the conversation")
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="Markdown").click()
+    assert download.value.suggested_filename.endswith(".md")
+    expect(dialog).to_be_hidden()
+    assert page.url == address
+
+
 def test_deleting_the_open_conversation_leads_to_a_new_chat_and_back(chat: Chat, clean: None) -> None:
     chat.open()
     chat.ask("say hi")
@@ -171,7 +300,9 @@ def test_the_menu_is_used_by_keyboard_alone(chat: Chat, clean: None) -> None:
     expect(chat.page.get_by_role("menu")).to_be_hidden()
     expect(row(chat, "first").get_by_title("Options")).to_be_focused()
     keys.press("Enter")
+    expect(items.first).to_be_focused()
     keys.press("ArrowDown")
+    expect(items.nth(1)).to_be_focused()
     keys.press("Enter")
     expect(chat.page.locator(".group").first).to_have_text("Pinned")
     row(chat, "second").get_by_role("link").first.focus()
@@ -235,6 +366,68 @@ def test_without_javascript_another_version_is_offered(chat: Chat, scriptless: P
     expect(scriptless.locator(".bubble")).to_have_text("say hello")
 
 
+@pytest.mark.parametrize("way", ["list", "palette"])
+def test_what_is_found_far_above_the_end_is_shown(chat: Chat, clean: None, way: str) -> None:
+    texts = [f"message {number}" for number in range(130)]
+    texts[21] = "about submarines"
+    messages = [
+        {"id": f"m{number}", "role": ("user", "assistant")[number % 2], "parts": [{"type": "text", "text": text}]}
+        for number, text in enumerate(texts)
+    ]
+    call(chat.server, "POST", "/api/ai/conversations/long", {"messages": messages})
+    chat.open()
+    if way == "list":
+        chat.page.get_by_role("searchbox", name="Search conversations").fill("submarines")
+        chat.page.locator(".conversation mark").click()
+    else:
+        chat.page.keyboard.press("Control+k")
+        chat.page.keyboard.insert_text("submarines")
+        expect(chat.page.locator("#palette mark")).to_be_visible()
+        chat.page.keyboard.press("Enter")
+    found = chat.page.locator("#m-m21")
+    expect(found).to_be_focused()
+    expect(found).to_be_in_viewport()
+    expect(chat.page).to_have_url(f"{chat.server.url}/c/long")
+
+
+def test_what_is_found_two_thousand_messages_up_comes_with_one_request(chat: Chat, clean: None) -> None:
+    messages = [
+        {"id": f"m{number}", "role": ("user", "assistant")[number % 2], "parts": [{"type": "text", "text": text}]}
+        for number in range(2_000)
+        for text in ("about submarines" if number == 21 else f"message {number}",)
+    ]
+    call(chat.server, "POST", "/api/ai/conversations/longer", {"messages": messages})
+    asked = list[str]()
+    chat.page.on("request", lambda request: "?before=" in request.url and asked.append(request.url))
+    chat.page.goto(f"{chat.server.url}/?q=submarines")
+    chat.page.locator(".conversation mark").click()
+    expect(chat.page.locator("#m-m21")).to_be_focused()
+    expect(chat.page.locator("#m-m21")).to_be_in_viewport()
+    assert len(asked) == 1
+    shown = "[...document.querySelectorAll('.message')].map(({ id }) => Number(id.slice(3)))"
+    assert chat.js(shown) == [*range(21, 61), *range(1_960, 2_000)]
+    chat.page.get_by_role("link", name="Show the messages between").click()
+    expect(chat.page.locator("#m-m61")).to_be_attached()
+    chat.js("document.querySelector('#earlier a').click()")
+    expect(chat.page.locator("#m-m0")).to_be_attached()
+    assert chat.js(shown) == [*range(101), *range(1_960, 2_000)]
+    assert chat.ask("say hello", answers=71).inner_text() == "hello"
+
+
+def test_the_messages_between_end_where_the_page_goes_on(chat: Chat, clean: None) -> None:
+    messages = [
+        {"id": f"m{number}", "role": ("user", "assistant")[number % 2], "parts": [{"type": "text", "text": "words"}]}
+        for number in range(130)
+    ]
+    call(chat.server, "POST", "/api/ai/conversations/longer", {"messages": messages})
+    chat.page.goto(f"{chat.server.url}/c/longer#m-m21")
+    between = chat.page.get_by_role("link", name="Show the messages between")
+    between.click()
+    expect(between).to_have_count(0)
+    shown = "[...document.querySelectorAll('.message')].map(({ id }) => Number(id.slice(3)))"
+    assert chat.js(shown) == [*range(21, 130)]
+
+
 def test_show_more_goes_on_with_what_was_searched(chat: Chat, clean: None) -> None:
     for number in range(45):
         keep(chat.server, f"garden {number}")
@@ -277,21 +470,50 @@ def test_the_palette_finds_conversations_commands_and_presets(chat: Chat, clean:
     keys.type("submarines")
     expect(selected).to_contain_text("all about submarines")
     keys.press("Enter")
-    expect(chat.page).to_have_url(f"{chat.server.url}/c/{block}")
+    chat.page.wait_for_url(f"{chat.server.url}/c/{block}")
     keys.press("Control+k")
+    expect(field).to_be_focused()
     keys.type("rename")
     keys.press("Enter")
     expect(chat.page.get_by_role("textbox", name="Title")).to_be_focused()
     keys.press("Escape")
     keys.press("Control+k")
+    expect(field).to_be_focused()
     keys.type("toggle light")
     keys.press("Enter")
     assert chat.js("document.documentElement.dataset.theme") in ("light", "dark")
     keys.press("Control+k")
+    expect(field).to_be_focused()
     keys.type("no such thing at all")
     expect(chat.page.locator("#palette [role=status]")).to_have_text("Nothing found.")
     keys.press("Escape")
     expect(chat.page.locator("#palette")).to_be_hidden()
+
+
+def test_what_comes_late_to_the_palette_is_shown_where_it_still_belongs(chat: Chat, clean: None) -> None:
+    keep(chat.server, "all about parrots")
+    chat.open()
+    asked = list[Route]()
+    searches, presets = re.compile(r"/api/ai/conversations\?limit"), re.compile("/api/ai/presets$")
+    for address in (searches, presets):
+        chat.page.route(address, lambda route: asked.append(route))
+    keys, selected = chat.page.keyboard, chat.page.locator("#palette [aria-selected=true]")
+    with chat.page.expect_request(presets):
+        keys.press("Control+k")
+    with chat.page.expect_request(searches):
+        keys.type("parrot")
+    with chat.page.expect_response(presets):
+        asked[0].continue_()
+    expect(selected).to_contain_text("Parrot")
+    keys.press("Escape")
+    keys.press("Control+k")
+    keys.press("ArrowDown")
+    expect(selected).to_have_id("palette-1")
+    with suppress(Error):  # given up is good as well
+        asked[1].continue_()
+    chat.page.unroute(searches)
+    chat.settle()
+    expect(selected).to_have_id("palette-1")
 
 
 def test_keys_open_the_sheet_a_new_chat_and_the_box(chat: Chat, clean: None) -> None:
@@ -331,6 +553,7 @@ def test_tabs_are_in_step(chat: Chat, clean: None) -> None:
     menu(chat, "there before", "Pin")
     expect(other.page.locator(".group").first).to_have_text("Pinned")
     menu(other, "say something new", "Rename")
+    expect(other.page.get_by_role("textbox", name="Title")).to_be_focused()
     other.page.keyboard.type("From the other tab")
     other.page.keyboard.press("Enter")
     expect(chat.page.get_by_role("heading", level=1)).to_have_text("From the other tab")
@@ -365,8 +588,9 @@ def test_a_temporary_chat_is_remembered_by_the_page_alone(chat: Chat, clean: Non
     chat.ask("say two", answers=2)
     history = json.loads(chat.page.locator("#history").input_value())
     assert [message["role"] for message in history] == ["user", "assistant"] * 2
+    earlier = chat.last_answer_id()
     chat.answers.last.get_by_role("button", name="Answer again").click()
-    chat.wait(2)
+    chat.wait(2, after=earlier)
     expect(chat.page.get_by_role("heading", level=1)).to_have_text("Temporary chat")
     expect(chat.page.get_by_text("No conversations yet.")).to_be_visible()
     chat.page.reload()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from gzip import compress
 from secrets import token_hex
+from struct import pack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Request, expect
+from playwright.sync_api import Locator, Request, Route, expect
 
 from e2e.chat_page import Chat
 from tests.server_process import ROOT
-from tests.upstream import Gate, Upstream, chat_answer
+from tests.upstream import Gate, Upstream, chat_answer, chat_chunk, chat_frames
 
 KB = 1024
 LONG = 2_000
@@ -57,6 +60,20 @@ PIECES = [
 ]
 """An answer of everything that grows."""
 
+PNG = (
+    b"\x89PNG\r\n\x1a\n",
+    b"IHDR" + pack(">IIBBBBB", 640, 400, 8, 0, 0, 0, 0),
+    b"IDAT" + zlib.compress(bytes(641 * 400)),
+    b"IEND",
+)
+"""A black one of 640 by 400 pixels: what it begins with, and its chunks."""
+PICTURE = (
+    "data:image/png;base64,"
+    + b64encode(
+        PNG[0] + b"".join(pack(">I", len(chunk) - 4) + chunk + pack(">I", zlib.crc32(chunk)) for chunk in PNG[1:])
+    ).decode()
+)
+
 FROM_THE_END = "(page => page.scrollHeight - page.clientHeight - page.scrollTop)(document.scrollingElement)"
 SHIFTS = """() => {
     window.shifts = [];
@@ -76,9 +93,11 @@ WATCH = """() => {
         const last = document.querySelector(".message:last-child");
         for (const { target, addedNodes } of records) {
             seen.added += addedNodes.length;
-            if (document.querySelector("#transcript").contains(target) && !last.contains(target)) seen.elsewhere += 1;
+            if (!last.contains(target)) seen.elsewhere += 1;
         }
-    }).observe(document.body, { childList: true, subtree: true, characterData: true, attributes: true });
+    }).observe(document.querySelector("#transcript"), {
+        childList: true, subtree: true, characterData: true, attributes: true,
+    });
 }"""
 
 
@@ -95,6 +114,13 @@ def conversation(chat: Chat, count: int) -> str:
     saved = chat.page.request.post(f"{chat.server.url}/api/ai/conversations/{block}", data={"messages": messages})
     assert saved.ok, saved.text()
     return block
+
+
+def expect_rendered(place: Locator, is_rendered: bool = True) -> None:
+    """What comes near the screen is rendered with the next frame, as what has left it is not."""
+    page, handle = place.page, place.element_handle()
+    test = "([element, wanted]) => element.checkVisibility({ contentVisibilityAuto: true }) === wanted"
+    page.wait_for_function(test, arg=[handle, is_rendered])
 
 
 @pytest.fixture(params=[10, LONG])
@@ -126,6 +152,9 @@ def test_a_piece_of_an_answer_has_few_elements_styled_anew(growing: tuple[Chat, 
     chat, gate = growing
     browser = chat.page.context.browser
     assert browser is not None
+    expect(chat.page.locator(".conversation.running").first).to_be_attached()
+    chat.hold_the_list()
+    chat.settle()
     browser.start_tracing(page=chat.page, categories=TIMELINE)
     gate.open()
     expect(chat.answers.last).to_contain_text("word19 and more")
@@ -136,7 +165,7 @@ def test_a_piece_of_an_answer_has_few_elements_styled_anew(growing: tuple[Chat, 
     reasons = [event["args"]["data"] for event in events if event["name"] == "StyleRecalcInvalidationTracking"]
     assert reasons, "nothing was recorded"
     around = {reason["nodeName"] for reason in reasons if reason["reason"] == "Affected by :has()"}
-    around = {name for name in around if "class='conversation" not in name}  # the list at the side looks by itself
+    around = {name for name in around if "class='conversation" not in name}  # what was on its way to the list
     assert around <= {"HTML"}, "a rule with :has() is looked into again with every piece of an answer"
 
 
@@ -180,13 +209,12 @@ def test_a_long_conversation_opens_at_its_end_and_renders_only_what_is_near_the_
     chat.open(block=conversation(chat, LONG))
     chat.page.wait_for_load_state("networkidle")
     expect(chat.questions.last).to_be_in_viewport()
-    assert chat.js(FROM_THE_END) < 2
+    chat.until(f"{FROM_THE_END} < 2")
     above = chat.page.get_by_text(f"Question {LONG - 20}?")
-    is_rendered = "element => element.checkVisibility({ contentVisibilityAuto: true })"
-    assert not above.evaluate(is_rendered)
+    expect_rendered(above, False)
     above.evaluate("element => element.scrollIntoView()")
     expect(above).to_be_in_viewport()
-    assert above.evaluate(is_rendered)
+    expect_rendered(above)
 
 
 def test_nothing_moves_while_an_answer_is_written_and_who_follows_it_sees_its_end(
@@ -197,8 +225,8 @@ def test_nothing_moves_while_an_answer_is_written_and_who_follows_it_sees_its_en
     chat.page.get_by_label("Preset: who answers").select_option("fake-openai")
     chat.js(SHIFTS)
     chat.ask("Write", answers=6)
+    chat.until(f"{FROM_THE_END} < 2")
     assert chat.js("moved()") < 0.02, chat.js("shifts")
-    assert chat.js(FROM_THE_END) < 2
 
 
 def test_who_has_scrolled_up_stays_where_they_are_while_an_answer_is_written(chat: Chat, upstream: Upstream) -> None:
@@ -229,38 +257,81 @@ def test_code_that_is_longer_than_its_window_does_not_move_the_page(chat: Chat, 
     chat.page.get_by_label("Preset: who answers").select_option("fake-openai")
     chat.send("Write")
     expect(chat.page.locator(".growing")).to_contain_text("value_170 = 170")
-    assert chat.js(FROM_THE_END) < 2
+    chat.until(f"{FROM_THE_END} < 2")
     end.open()
     expect(chat.page.get_by_role("button", name="Send")).to_be_visible()
-    assert chat.js(FROM_THE_END) < 2
+    chat.until(f"{FROM_THE_END} < 2")
 
 
-def test_rows_of_a_growing_table_that_are_out_of_sight_are_not_laid_out(chat: Chat, upstream: Upstream) -> None:
+def test_of_a_long_table_the_first_rows_are_shown_and_the_others_counted(chat: Chat, upstream: Upstream) -> None:
     rows = [f"| {number} | some words {number * number} | **more** |\n" for number in range(400)]
     frames, gate, end = chat_answer("| a | b | c |\n|---|---|---|\n", *rows), Gate(), Gate()
     upstream.reply([*frames[:60], gate, *frames[60:360], end, *frames[360:]])
     chat.open("fake-openai")
     chat.send("Write")
-    first = chat.page.get_by_role("cell", name="0", exact=True)
-    expect(first).to_be_attached()
-    place = "element => element.nextElementSibling.getBoundingClientRect().x"  # where the second column begins
-    heading = chat.page.get_by_role("columnheader", name="a", exact=True)
-    height = first.evaluate("element => element.offsetHeight")
-    is_rendered = "element => element.checkVisibility({ contentVisibilityAuto: true })"
+    first, late = (chat.page.get_by_role("cell", name=name, exact=True) for name in ("49", "352"))
+    expect(first).to_be_visible()
     gate.open()
-    late = chat.page.get_by_role("cell", name="352", exact=True)
-    expect(late).to_be_in_viewport()
-    chat.js("new Promise(requestAnimationFrame)")
-    assert late.evaluate(place) == heading.evaluate(place)
-    assert late.evaluate("element => element.offsetHeight") == height
-    assert late.evaluate(is_rendered)
-    assert not chat.page.locator(".prose tbody tr td").first.evaluate(is_rendered)
+    expect(chat.page.get_by_text("Show all 358 rows")).to_be_in_viewport()
+    expect(late).to_have_count(0)
     end.open()
     chat.wait()
-    heading.scroll_into_view_if_needed()
-    expect(first).to_be_in_viewport()
-    assert first.evaluate(place) == heading.evaluate(place)
-    assert first.evaluate("element => getComputedStyle(element.parentElement).display") == "table-row"
+    before = chat.js("document.querySelector('.prose tbody').offsetHeight")
+    chat.page.get_by_text("Show all 400 rows").click()
+    expect(late).to_be_visible()
+    place = "element => element.nextElementSibling.getBoundingClientRect().x"  # where the second column begins
+    assert late.evaluate(place) == first.evaluate(place)
+    assert chat.js("document.querySelector('.prose tbody').offsetHeight") == before
+    chat.page.get_by_text("Show less").click()
+    expect(late).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_sources_and_pictures_move_nothing(chat: Chat, upstream: Upstream, width: int) -> None:
+    deltas = [{"content": text} for text in WORDS]
+    for number in range(6):
+        cited = {
+            "type": "url_citation",
+            "url_citation": {"url": f"https://www.example.org/{number}", "title": "A page"},
+        }
+        deltas.insert(3 * number, {"annotations": [cited]})
+    deltas.insert(9, {"images": [{"image_url": {"url": PICTURE}}]})
+    chunks = [chat_chunk(delta) for delta in deltas]
+    first, *frames = chat_frames([*chunks, chat_chunk({}, "stop")])
+    gate = Gate()
+    upstream.reply([first, gate, *frames])
+    chat.page.set_viewport_size({"width": width, "height": 800})
+    chat.open("fake-openai", conversation(chat, 10))
+    chat.page.get_by_label("Preset: who answers").select_option("fake-openai")
+    chat.send("Write")
+    expect(chat.answers).to_have_count(6)
+    chat.js(SHIFTS)
+    gate.open()
+    chat.wait(6)
+    expect(chat.answers.last.locator(".sources li")).to_have_count(6)
+    expect(chat.answers.last.locator(".sources")).to_be_visible()
+    assert chat.js("moved()") == 0, chat.js("shifts")
+
+
+def test_a_picture_takes_no_more_room_once_it_has_come(chat: Chat) -> None:
+    block = f"speed-{token_hex(4)}"
+    parts = [{"type": "file", "mediaType": "image/png", "url": PICTURE}, {"type": "text", "text": "Look"}]
+    saved = chat.page.request.post(
+        f"{chat.server.url}/api/ai/conversations/{block}",
+        data={"messages": [{"id": block, "role": "user", "parts": parts}]},
+    )
+    assert saved.ok, saved.text()
+    asked: list[Route] = []
+    chat.page.route("**/files/*", lambda route: asked.append(route))
+    with chat.page.expect_request("**/files/*"):
+        chat.page.goto(f"{chat.server.url}/c/{block}", wait_until="domcontentloaded")
+    picture = chat.page.locator(".picture")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("picture => picture.naturalWidth") == 0
+    before = chat.page.locator(".bubble").bounding_box()
+    asked[0].continue_()
+    assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") == 640
+    assert chat.page.locator(".bubble").bounding_box() == before
 
 
 def test_what_is_around_the_messages_looks_for_nothing_deep_down() -> None:
@@ -274,17 +345,14 @@ def test_an_answer_takes_one_connection(chat: Chat, upstream: Upstream) -> None:
     frames, gate = chat_answer("It begins", " and ends"), Gate()
     upstream.reply([*frames[:2], gate, *frames[2:]])
     chat.open("fake-openai")
-    chat.page.wait_for_load_state("networkidle")
-    running: set[Request] = set()
-    chat.page.on("request", lambda request: running.add(request))
-    chat.page.on("requestfinished", lambda request: running.discard(request))
-    chat.page.on("requestfailed", lambda request: running.discard(request))
+    asked: list[str] = []
+    of_the_chat = re.compile(r"/c/|/api/ai/chat/")  # not the list at the side, which is looked up now and then
+    chat.page.on("request", lambda request: of_the_chat.search(request.url) and asked.append(request.method))
     chat.send("Begin")
     expect(chat.answers).to_contain_text("It begins")
-    expect(chat.listed.filter(has_text="Begin").first).to_be_visible()  # others may be pinned above it
-    assert [request.method for request in running] == ["POST"]
     gate.open()
     chat.wait()
+    assert asked == ["POST"]
 
 
 def test_a_long_conversation_opens_with_its_end_in_little_html(chat: Chat) -> None:
@@ -311,7 +379,7 @@ def test_a_first_visit_takes_few_requests_and_the_next_one_none_for_files(chat: 
             size += int(answer.headers["content-length"])
     assert 0 < size < 90 * KB
     chat.page.get_by_role("link", name="New chat").first.click()
-    chat.page.wait_for_load_state()
+    chat.page.wait_for_url(f"{chat.server.url}/")
     entries = "performance.getEntriesByType('resource').filter((file) => file.name.includes('/static/'))"
     assert chat.js(f"{entries}.length") >= len(files) - 1
     assert chat.js(f"{entries}.reduce((sum, file) => sum + file.transferSize, 0)") == 0

@@ -265,6 +265,7 @@ def test_a_tab_that_answers_what_another_one_has_answered_shows_what_came_of_it(
     chat.ask("tool sell {}")
     other = Chat(chat.page.context.new_page(), chat.server, chat.complaints)
     other.open(block=chat.page.url.rpartition("/")[2])
+    chat.put_behind()
     button(other, "Deny").click()
     expect(card(other)).to_contain_text("Not allowed")
     other.wait()
@@ -279,10 +280,11 @@ def test_a_tab_that_is_looked_at_again_shows_what_another_one_has_answered(chat:
     chat.ask("tool sell {}")
     other = Chat(chat.page.context.new_page(), chat.server, chat.complaints)
     other.open(block=chat.page.url.rpartition("/")[2])
+    chat.put_behind()
     button(other, "Approve").click()
     expect(card(other)).to_contain_text("Done")
     other.wait()
-    chat.js("document.dispatchEvent(new Event('visibilitychange'))")
+    chat.look_at()
     expect(card(chat)).to_contain_text("Done")
 
 

@@ -72,6 +72,20 @@ def test_formulas_footnotes_and_code_are_shown_alike_while_they_come_and_after_a
     expect(chat.page.locator("sup a:target")).to_have_text("1")
 
 
+def test_without_https_there_is_no_clipboard_and_code_is_copied(chat: Chat, upstream: Upstream) -> None:
+    chat.page.add_init_script("delete Navigator.prototype.clipboard; delete window.ClipboardItem")
+    upstream.reply(chat_answer("```python\nprint(1)\n```"))
+    chat.open("fake-openai")
+    answer = chat.ask("Code")
+    chat.js("() => addEventListener('copy', ({ target }) => { window.copied = target.value; })")
+    answer.get_by_label("Copy the code").click()
+    expect(answer.locator("[data-copied]")).to_be_focused()
+    assert chat.js("window.copied") == "print(1)\n"
+    chat.page.get_by_label("Copy the answer").click()
+    expect(chat.answers.locator(".ending [data-copied]")).to_be_focused()
+    assert chat.js("window.copied") == "```python\nprint(1)\n```"
+
+
 def test_code_can_be_copied_and_wrapped(chat: Chat, upstream: Upstream) -> None:
     chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     code = "print('" + "long " * 60 + "')"
@@ -182,9 +196,11 @@ def test_earlier_messages_come_when_the_reader_scrolls_up_and_nothing_jumps(chat
     chat.open(block=long_block)
     expect(chat.page.locator("#m-m1999")).to_be_in_viewport()
     chat.page.mouse.move(700, 300)
+    bottom = chat.js("scrollY")
     chat.page.mouse.wheel(0, -600)
+    chat.until(f"scrollY < {bottom}")
     chat.js("scrollTo(0, 1500)")  # what is near the screen is laid out first
-    chat.js("new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
+    chat.settle()
     chat.js("scrollTo(0, 500)")
     mark = chat.page.locator("#m-m1964")
     before = mark.bounding_box()
@@ -240,7 +256,12 @@ def test_paper_shows_the_conversation_without_the_application(chat: Chat) -> Non
     chat.open()
     chat.ask("markdown")
     chat.page.emulate_media(media="print")
-    for hidden in (".sidebar", ".topbar", ".composer", ".message .actions", ".code-bar .icon-button"):
+    title = chat.page.get_by_role("heading", name="markdown", level=1, exact=True)
+    expect(title).to_be_visible()
+    assert title.evaluate(
+        "title => title.getBoundingClientRect().bottom < document.querySelector('.message').offsetTop"
+    )
+    for hidden in (".sidebar", ".topbar > .icon-button", ".composer", ".message .actions", ".code-bar .icon-button"):
         expect(chat.page.locator(hidden).first).to_be_hidden()
     expect(chat.answers.locator("table")).to_be_visible()
 
@@ -258,3 +279,36 @@ def test_nothing_moves_while_an_answer_is_written(chat: Chat, upstream: Upstream
     chat.page.set_viewport_size({"width": 1280, "height": 2_000})
     chat.ask("Write")
     assert chat.js("window.shift") < 0.1
+
+
+def test_a_long_question_is_folded_and_edited_whole(chat: Chat) -> None:
+    question = "say ok\n" + "\n".join(f"line {number}" for number in range(60))
+    chat.open()
+    chat.ask(question)
+    bubble = chat.questions.first
+    height = "bubble => bubble.getBoundingClientRect().height"
+    assert bubble.evaluate(height) <= 320
+    chat.page.get_by_text("Show all of it").click()
+    assert bubble.evaluate(height) > 1000
+    chat.page.get_by_text("Show less").click()
+    assert bubble.evaluate(height) <= 320
+    chat.page.get_by_role("link", name="Edit the message").click()
+    expect(chat.box).to_have_value(question)
+
+
+def test_what_is_opened_at_the_end_of_the_page_stays_where_it_is(chat: Chat) -> None:
+    chat.page.set_viewport_size({"width": 1280, "height": 420})
+    chat.open()
+    chat.ask("say one")
+    chat.ask("think", answers=2)
+    at_the_end = "document.scrollingElement.scrollHeight - innerHeight - scrollY < 2"
+    chat.until(at_the_end)
+    summary = chat.page.locator(".thinking summary")
+    place = "summary => summary.getBoundingClientRect().top"
+    before = summary.evaluate(place)
+    summary.click()
+    expect(chat.page.locator(".thinking .prose")).to_be_visible()
+    chat.settle()
+    assert summary.evaluate(place) == before
+    chat.ask("say three", answers=3)
+    chat.until(at_the_end)

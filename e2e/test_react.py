@@ -21,12 +21,17 @@ def chat(page: Page, react_app: str, server: ServerProcess, sdk: int) -> ReactCh
 
 
 @every_sdk
-def test_an_answer_grows_while_it_is_made_and_says_what_it_cost(chat: ReactChat) -> None:
-    chat.open()
-    answer = chat.ask("slow 10")
-    assert int(chat.main.get_attribute("data-texts-seen") or 0) > 3
-    metadata = chat.metadata(answer)
-    assert metadata["preset"] == "echo"
+def test_an_answer_grows_while_it_is_made_and_says_what_it_cost(chat: ReactChat, upstream: Upstream) -> None:
+    frames, gate = chat_answer("Once upon", " a time"), Gate()
+    upstream.reply([*frames[:2], gate, *frames[2:]])
+    chat.open(preset="fake-openai")
+    chat.send("Tell me a story")
+    expect(chat.answers.locator("p")).to_have_text("Once upon")
+    gate.open()
+    expect(chat.answers.locator("p")).to_have_text("Once upon a time")
+    expect(chat.main).to_have_attribute("data-status", "ready")
+    metadata = chat.metadata(chat.answers.last)
+    assert metadata["preset"] == "fake-openai"
     assert metadata["finishReason"] == "stop"
     assert metadata["usage"]["totalTokens"] > 0
 

@@ -14,14 +14,10 @@ const dress = (root) => {
 dress(document);
 addEventListener("htmx:before:settle", ({ target }) => dress(target.matches(".code") ? target.parentElement : target));
 
-const copy = async (button, value) => {
-  await navigator.clipboard.writeText(value);
-  button.dataset.copied = "";
-  setTimeout(() => delete button.dataset.copied, 1500);
-};
 addEventListener("click", ({ target }) => {
   const wrap = target.closest("[data-wrap]");
   if (wrap) wrap.ariaPressed = wrap.closest(".code").classList.toggle("wrapped");
   const button = target.closest("[data-copy=code]");
-  if (button) copy(button, button.closest(".code").querySelector("code").textContent);
+  const text = button?.closest(".code").querySelector("code").textContent;
+  if (button) button.dispatchEvent(new CustomEvent("text:copy", { bubbles: true, detail: { text } }));
 });

@@ -1,4 +1,5 @@
-// Composer: Enter sends, Shift+Enter breaks the line, an input method's Enter is its own; Up edits what was sent last.
+// Composer: Enter sends (Ctrl+Enter on a phone too), Shift+Enter breaks the line, an input method's Enter is its own; Up
+// edits what was sent last.
 // `composer:fill` puts another text, and other files, into it.
 
 const composer = document.querySelector("#composer");
@@ -10,11 +11,13 @@ const isEmpty = () => !text.value && !document.querySelector("#attachments li");
 const fill = (detail) => composer.dispatchEvent(new CustomEvent("composer:fill", { detail }));
 
 text.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || isInputMethod(event) || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-  if (event.key === "Enter" && isFine) {
+  if (event.defaultPrevented || isInputMethod(event) || event.altKey || event.shiftKey) return;
+  const hasModifier = event.ctrlKey || event.metaKey;
+  if (event.key === "Enter" && (isFine || hasModifier)) {
     event.preventDefault();
     if (text.value.trim() || files().length || document.querySelector("#attachments [aria-busy]")) composer.requestSubmit();
-  } else if (event.key === "ArrowUp" && isEmpty()) {
+  } else if (hasModifier) return;
+  else if (event.key === "ArrowUp" && isEmpty()) {
     const last = [...document.querySelectorAll("[data-edit]")].at(-1);
     if (!last) return;
     event.preventDefault();

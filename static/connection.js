@@ -15,7 +15,10 @@ addEventListener("htmx:error", (event) => {
   if (event.target === composer) say("The server does not answer. Your message is still in the box.");
 });
 
-// What another tab brought meanwhile is shown when this one is looked at again.
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && !composer.querySelector(".stop")) htmx.trigger(document.querySelector("#news"), "seen");
-});
+// What another tab brings is shown at once in a window that can be seen, else when it is looked at again.
+const look = () => {
+  const isBusy = composer.querySelector(".stop") || document.querySelector("#message-id").name === "edit";
+  if (document.visibilityState === "visible" && !isBusy) htmx.trigger(document.querySelector("#news"), "seen");
+};
+document.addEventListener("visibilitychange", look);
+addEventListener("tabs:changed", look);

@@ -4,15 +4,18 @@
 const list = document.querySelector("#conversations");
 const menu = document.querySelector("#conversation-menu");
 const items = [...menu.querySelectorAll("[role=menuitem]")];
-const sharing = menu.querySelector("[data-do=share]");
-const leadToSharing = (block) => { // beside the conversation that is open, else on its page
-  sharing.href = `/c/${encodeURIComponent(block)}/share`;
-  sharing.dataset.panel = document.querySelector("#to-options")?.dataset.block === block ? "sharing-panel" : "";
+const links = { share: menu.querySelector("[data-do=share]"), export: menu.querySelector("[data-do=export]") };
+const lead = (block) => { // beside the conversation that is open, else to a page of its own
+  const isOpen = document.querySelector("#to-options")?.dataset.block === block;
+  for (const [action, page, panel] of [["share", "share", "sharing-panel"], ["export", "options", "export-panel"]]) {
+    links[action].href = `/c/${encodeURIComponent(block)}/${page}`;
+    links[action].dataset.panel = isOpen ? panel : "";
+  }
 };
 const rowOf = (block) => list.querySelector(`[data-block="${CSS.escape(block)}"]`);
 const url = (block, end = "") => `/api/ai/conversations/${encodeURIComponent(block)}${end}`;
 const changed = () => dispatchEvent(new Event("conversations:changed"));
-const say = (text, block) => dispatchEvent(new CustomEvent("toast", { detail: { text, block } }));
+const say = (text, undo) => dispatchEvent(new CustomEvent("toast", { detail: { text, undo } }));
 const ask = async (address, method, body) => {
   try {
     const headers = body && { "content-type": "application/json" };
@@ -26,7 +29,8 @@ const ask = async (address, method, body) => {
     changed();
   }
 };
-const patch = (block, change) => ask(`/api/ai/blocks/${encodeURIComponent(block)}`, "PATCH", change);
+const blockUrl = (block) => `/api/ai/blocks/${encodeURIComponent(block)}`;
+const patch = (block, change) => ask(blockUrl(block), "PATCH", change);
 
 const rename = (row) => {
   const link = row.querySelector(".title");
@@ -63,27 +67,40 @@ const rename = (row) => {
   });
 };
 
-const trash = async (block, row) => {
-  const next = row?.nextElementSibling?.querySelector("a") ?? row?.previousElementSibling?.querySelector("a");
-  const isOpen = location.pathname === `/c/${block}`;
+// A row that leaves the list gives the focus to the one beside it.
+const leaver = (row) => {
+  const titles = [...list.querySelectorAll(".title")];
+  const at = titles.indexOf(row?.querySelector(".title"));
+  const next = titles[at + 1] ?? titles[at - 1];
   const hadFocus = row?.contains(document.activeElement);
+  return () => { if (hadFocus) next?.focus(); };
+};
+const trash = async (block, row) => {
+  const leave = leaver(row);
+  const isOpen = location.pathname === `/c/${block}`;
   if (!(await ask(url(block, "/trash"), "POST"))) return;
   if (isOpen) return location.assign(`/?deleted=${encodeURIComponent(block)}`);
-  if (hadFocus) next?.focus();
-  say("Conversation deleted.", block);
+  leave();
+  say("Conversation deleted.", { address: url(block, "/restore"), method: "POST" });
+};
+const archive = async (block, row) => {
+  const leave = leaver(row);
+  const was = "archived" in row.dataset || null;
+  if (!(await patch(block, { archived: was ? null : true }))) return;
+  leave();
+  say(was ? "Back from the archive." : "Conversation archived.", { address: blockUrl(block), method: "PATCH", body: { archived: was } });
 };
 
 const act = (action, block) => {
   const row = rowOf(block);
-  const is = (name) => name in row.dataset;
-  if (action === "share") {
-    leadToSharing(block);
-    sharing.click();
+  if (action in links) {
+    lead(block);
+    links[action].click();
   } else if (action === "trash") trash(block, row);
-  else if (action === "export" || !row || (action === "rename" && !row.checkVisibility())) location.assign(`/c/${block}/options`);
+  else if (!row || (action === "rename" && !row.checkVisibility())) location.assign(`/c/${block}/options`);
   else if (action === "rename") rename(row);
-  else if (action === "pin") patch(block, { pinned: is("pinned") ? null : true });
-  else if (action === "archive") patch(block, { archived: is("archived") ? null : true });
+  else if (action === "pin") patch(block, { pinned: "pinned" in row.dataset ? null : true });
+  else if (action === "archive") archive(block, row);
 };
 addEventListener("conversation:do", ({ detail: { action, block } }) => act(action, block));
 
@@ -95,7 +112,7 @@ const open = (button) => {
   opener = button;
   const { block } = blockOf(button);
   const dataset = rowOf(block)?.dataset ?? {};
-  leadToSharing(block);
+  lead(block);
   (button.closest("#sidebar") ?? document.querySelector("main")).append(menu); // in a drawer that is open, or beside what it is about
   menu.querySelector("[data-do=pin] span").textContent = "pinned" in dataset ? "Unpin" : "Pin";
   menu.querySelector("[data-do=archive] span").textContent = "archived" in dataset ? "Unarchive" : "Archive";
@@ -133,7 +150,7 @@ menu.addEventListener("click", ({ target }) => {
   const { block } = blockOf(opener);
   close();
   opener.focus();
-  if (item !== sharing) act(item.dataset.do, block); // that one is a link
+  if (!(item.dataset.do in links)) act(item.dataset.do, block); // a link does it by itself
 });
 menu.addEventListener("keydown", (event) => {
   const at = items.indexOf(document.activeElement);

@@ -2,9 +2,10 @@
 
 const button = document.querySelector("#found");
 if (button) {
-  addEventListener("DOMContentLoaded", () => { // htmx has it by then
-    button.click();
+  addEventListener("htmx:after:process", () => button.click(), { once: true }); // htmx has it by then
+  document.querySelector("#branch").addEventListener("done", () => {
     button.parentElement.remove();
-    history.replaceState(null, "", location.pathname);
-  });
+    history.replaceState(null, "", location.pathname + location.hash);
+    dispatchEvent(new Event("hashchange")); // what the address names is there now
+  }, { once: true });
 }

@@ -31,34 +31,15 @@ const answerText = async (id) => {
 const shown = (message) => {
   const copy = document.createElement("div");
   for (const part of message.querySelectorAll(".parts > .prose")) copy.append(part.cloneNode(true));
-  for (const extra of copy.querySelectorAll(".code-bar, .fold > summary")) extra.remove();
+  for (const extra of copy.querySelectorAll(".code-bar, .fold > summary, .rows")) extra.remove();
   return copy.innerHTML;
 };
-const copyAnswer = async (id, message) => {
-  const text = answerText(id);
-  if (!window.ClipboardItem) return copyText(await text);
-  const blob = (type) => async (said) => new Blob([await said], { type });
-  const item = { "text/plain": text.then(blob("text/plain")), "text/html": blob("text/html")(shown(message)) };
-  await navigator.clipboard.write([new ClipboardItem(item)]);
-};
-const copyText = async (text) => {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const field = document.body.appendChild(document.createElement("textarea")); // without https there is no clipboard
-  field.value = text;
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-};
-const copy = async (button) => {
+const copy = (button) => {
   const message = button.closest(".message");
-  try {
-    if (button.dataset.copy === "answer") await copyAnswer(button.parentElement.dataset.message, message);
-    else await copyText(message.querySelector(".bubble").textContent);
-    button.dataset.copied = "";
-    setTimeout(() => delete button.dataset.copied, 1500);
-  } catch {
-    say("It could not be copied.");
-  }
+  const detail = button.dataset.copy === "answer"
+    ? { text: answerText(button.parentElement.dataset.message), html: shown(message) }
+    : { text: message.querySelector(".bubble").textContent };
+  button.dispatchEvent(new CustomEvent("text:copy", { bubbles: true, detail }));
 };
 
 // Feedback: one of the two is pressed, and a word may be said about it.

@@ -7,6 +7,7 @@ const status = palette.querySelector("[role=status]");
 const template = document.querySelector("#palette-commands").content;
 const commands = [...template.querySelectorAll("[role=option]")];
 const [talk, tool] = template.querySelectorAll("i > svg, b > svg");
+const isMac = /Mac|iP/.test(navigator.platform);
 const last = (selector) => [...document.querySelectorAll(selector)].at(-1);
 const openBlock = () => document.querySelector(".message") && /^\/c\/([^/]+)$/.exec(location.pathname)?.[1];
 
@@ -30,8 +31,11 @@ const marked = ({ snippet }) => snippet.map(([text, found]) => {
   return mark;
 });
 const go = (href) => () => location.assign(href);
-const conversation = ({ id, title, match }) =>
-  option(talk, title || "New chat", match?.messageId ? marked(match) : "", go(`/c/${encodeURIComponent(id)}${match?.branch ? `?branch=${match.branch}` : ""}`));
+const conversation = ({ id, title, match }) => {
+  const branch = match?.branch ? `?branch=${match.branch}` : "";
+  const place = /^[\w-]+$/.test(match?.messageId) ? `#m-${match.messageId}` : "";
+  return option(talk, title || "New chat", match?.messageId ? marked(match) : "", go(`/c/${encodeURIComponent(id)}${branch}${place}`));
+};
 const has = (words, text) => words.every((word) => text.toLowerCase().includes(word));
 
 const commandOptions = (words) => commands.flatMap((command) => {
@@ -39,7 +43,7 @@ const commandOptions = (words) => commands.flatMap((command) => {
   const block = openBlock();
   if (!has(words, command.textContent) || (action && !block) || (click && !last(click))) return [];
   const made = document.importNode(command, true);
-  if (keys) made.append(Object.assign(document.createElement("kbd"), { textContent: keys.replace("mod", "Ctrl").replace("shift", "Shift") }));
+  if (keys) made.append(Object.assign(document.createElement("kbd"), { textContent: keys.replace("mod", isMac ? "⌘" : "Ctrl").replace("shift", isMac ? "⇧" : "Shift").replaceAll("+", isMac ? "" : "+") }));
   run.set(made, () => {
     if (href) location.assign(href);
     else if (action) dispatchEvent(new CustomEvent("conversation:do", { detail: { action, block } }));
@@ -98,7 +102,9 @@ const show = (groups) => {
 
 let timer;
 let asking = new AbortController();
-const update = (found = []) => {
+let found = [];
+const update = (conversations = []) => {
+  found = conversations;
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
   const rest = [["Commands", commandOptions(words)], ["Presets", presetOptions(words)]];
   show(words.length ? [...rest, ["Conversations", found]] : [["Recent", recent()], ...rest]);
@@ -143,12 +149,18 @@ box.addEventListener("mousemove", ({ target }) => {
 box.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the field
 box.addEventListener("click", ({ target }) => take(target.closest("[role=option]")));
 
-palette.addEventListener("close", () => box.replaceChildren());
 new MutationObserver(async () => {
+  clearTimeout(timer);
+  asking.abort();
+  box.replaceChildren();
   if (!palette.open) return;
   input.value = "";
   update();
   if (presets.length) return;
-  presets = (await fetched("/api/ai/presets").catch(() => ({ presets: [] }))).presets;
-  if (palette.open && !input.value) add("Presets", presetOptions([]));
+  const told = (await fetched("/api/ai/presets").catch(() => ({ presets: [] }))).presets;
+  const look = ({ provider, title, model }) => JSON.stringify([provider, title, model]);
+  presets = told.filter((preset, index) => told.findIndex((other) => look(other) === look(preset)) === index);
+  if (!palette.open) return;
+  if (input.value) update(found);
+  else add("Presets", presetOptions([]));
 }).observe(palette, { attributeFilter: ["open"] });

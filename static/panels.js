@@ -10,6 +10,11 @@ addEventListener("click", async (event) => {
   if (place.firstElementChild) dialog.showModal();
   else location.assign(link.href);
 });
+addEventListener("click", ({ target }) => target.closest("dialog a[download]")?.closest("dialog").close());
+// What is opened at the end of a panel comes into sight.
+addEventListener("toggle", ({ target, newState }) => {
+  if (newState === "open" && target.matches("dialog details")) target.scrollIntoView({ block: "nearest" });
+}, true);
 // What is wrong comes into sight, and is read first.
 addEventListener("htmx:after:settle", ({ target }) => {
   const wrong = document.querySelector("#block-settings [aria-invalid]");

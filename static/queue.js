@@ -13,6 +13,7 @@ let waiting = [];
 let sending = null;
 let isBusy = false; // the form's own request is not over
 let isDue = false;
+let wasStopped = false;
 try {
   waiting = JSON.parse(sessionStorage.getItem(key)) ?? [];
 } catch {
@@ -22,7 +23,7 @@ const isRunning = () => composer.querySelector(".stop") !== null;
 const isEditing = () => document.querySelector("#message-id").name === "edit";
 const endedWell = () => {
   const last = document.querySelector("#transcript .message:last-child");
-  return last?.matches(".answer") && !last.querySelector(".failure, .ending .note, .approval button");
+  return !wasStopped && !document.querySelector("#notice .failure") && last?.matches(".answer") && !last.querySelector(".failure, .ending .note, .approval button");
 };
 const inTheBox = () => ({
   text: text.value,
@@ -79,7 +80,11 @@ composer.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   body.set("text", sending.text);
   for (const file of sending.files) body.append("file", file.url);
 });
-composer.addEventListener("htmx:before:request", () => { isBusy = true; });
+document.querySelector("#stop").addEventListener("submit", () => { wasStopped = true; });
+composer.addEventListener("htmx:before:request", () => {
+  isBusy = true;
+  wasStopped = false;
+});
 composer.addEventListener("htmx:sse:after:connection", () => {
   if (sending) waiting = waiting.filter((message) => message !== sending);
   sending = null;

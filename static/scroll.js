@@ -1,4 +1,5 @@
-// Scrolling: follow the answer, unless the reader has scrolled up. Who comes near the top gets the messages above.
+// Scrolling: follow the answer, unless the reader has scrolled up. Who comes near the top gets the messages above, and an
+// address that names a message leads to it, however far above it stands.
 
 const composer = document.querySelector("#composer");
 const page = document.scrollingElement;
@@ -32,6 +33,7 @@ addEventListener("scroll", () => {
 }, { passive: true });
 addEventListener("wheel", (event) => { if (event.deltaY < 0) following = false; }, { passive: true });
 new ResizeObserver(follow).observe(document.querySelector("#transcript"));
+addEventListener("click", ({ target }) => { if (target.closest("#transcript summary")) following = false; }, true); // what is opened stays where it is
 toEnd.addEventListener("click", () => {
   following = true;
   follow();
@@ -43,4 +45,24 @@ addEventListener("click", ({ target }) => {
   if (link && !anchor) keepPlace(link);
 }, true);
 addEventListener("htmx:error", () => { anchor = null; });
+
+// The message that the address names. Where it stands further up, the part of the conversation comes that begins with it.
+const seek = async () => {
+  if (!location.hash.startsWith("#m-") || document.querySelector("#found")) return; // else another version is to come
+  const id = location.hash.slice(1);
+  const link = document.querySelector("#earlier a");
+  if (link && !document.getElementById(id)) {
+    await htmx.ajax("GET", `${link.href}&at=${encodeURIComponent(id)}`, { target: "#earlier", swap: "outerHTML" });
+  }
+  const message = document.getElementById(id);
+  if (!message) return;
+  following = false;
+  anchor = null;
+  message.tabIndex = -1;
+  message.focus({ preventScroll: true });
+  message.scrollIntoView({ block: "start" });
+  history.replaceState(null, "", location.pathname + location.search);
+};
+addEventListener("hashchange", seek);
+addEventListener("htmx:after:process", seek, { once: true });
 follow();

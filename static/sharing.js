@@ -7,17 +7,14 @@ const complete = () => {
 };
 complete();
 addEventListener("htmx:after:settle", complete);
-addEventListener("click", async ({ target }) => {
+addEventListener("click", ({ target }) => {
   const button = target.closest("[data-copy-link]");
-  if (!button) return;
-  const field = button.parentElement.querySelector("[data-path]");
-  const status = document.querySelector("#sharing [role=status]");
-  try {
-    await navigator.clipboard.writeText(field.value);
-    status.textContent = "The link is copied.";
-    button.firstChild.data = "Copied";
-    setTimeout(() => { button.firstChild.data = "Copy"; }, 1500);
-  } catch {
-    field.select(); // without https there is no clipboard: the keys still work
-  }
+  const text = button?.parentElement.querySelector("input").value;
+  if (button) button.dispatchEvent(new CustomEvent("text:copy", { bubbles: true, detail: { text } }));
+});
+addEventListener("text:copied", ({ target }) => {
+  if (!target.matches("[data-copy-link]")) return;
+  target.closest("section, #sharing").querySelector("[role=status]").textContent = "It is copied.";
+  target.firstChild.data = "Copied";
+  setTimeout(() => { target.firstChild.data = "Copy"; }, 1500);
 });

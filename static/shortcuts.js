@@ -19,6 +19,7 @@ addEventListener("keydown", (event) => {
     if (key === "k" && !event.shiftKey) toggle(palette);
     else if (key === "/") toggle(sheet);
     else if (key === "o" && event.shiftKey) location.assign("/");
+    else if (key === "s" && event.shiftKey) dispatchEvent(new Event("list:toggle"));
     else return;
   } else if (single.checked && !isTyping && !isModal && !event.ctrlKey && !event.metaKey) {
     if (key === "?") toggle(sheet);

@@ -20,6 +20,11 @@ list.addEventListener("stale", () => refresh(rows().length));
 list.addEventListener("htmx:config:request", ({ target, detail: { ctx } }) => {
   if (target === list && etag) ctx.request.headers["If-None-Match"] = etag;
 });
+list.addEventListener("htmx:before:swap", (event) => {
+  if (event.target !== list || !list.querySelector("form")) return;
+  event.preventDefault(); // it was asked for before the title was written
+  etag = "";
+});
 list.addEventListener("htmx:after:request", ({ target, detail: { ctx } }) => {
   if (target === list && ctx.response?.raw.ok) etag = ctx.response.raw.headers.get("etag") ?? "";
 });
@@ -37,6 +42,10 @@ q.addEventListener("input", () => {
 archived.addEventListener("change", search);
 find.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (event.submitter?.name === "archived") {
+    archived.checked = true;
+    q.focus();
+  }
   search();
 });
 

@@ -13,7 +13,10 @@ const changed = () => {
 addEventListener("conversations:changed", changed);
 addEventListener("htmx:sse:after:connection", changed); // a turn begins
 addEventListener("done", changed); // and ends
-channel.addEventListener("message", look);
+channel.addEventListener("message", () => {
+  look();
+  dispatchEvent(new Event("tabs:changed")); // the open conversation may be what has changed
+});
 document.addEventListener("visibilitychange", look);
 
 // Other browsers, programs, and titles that come later.

@@ -21,6 +21,7 @@ def endpoints() -> Iterator[tuple[str, str]]:
         if isinstance(route, Route):
             path = route.path.replace("{block_id}", "{blockId}").replace("{chat_id:path}", "{chatId}")
             path = path.replace("{message_id:path}", "{messageId}").replace("{path:path}", "{path}")
+            path = path.replace("{model:path}", "{model}")
             yield from ((method, path) for method in sorted((route.methods or set()) - {"HEAD"}))
 
 

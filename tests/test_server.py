@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.server import listen
+from app.settings.errors import ConfigurationError
 from tests.durability.client import wait_until
 from tests.server_process import ROOT, server_process
 
@@ -38,6 +40,12 @@ def test_a_system_that_lets_us_open_few_files_is_named() -> None:
     limits, logged = raised(128, 512)
     assert limits == [512, 512]
     assert "few open files allowed" in logged
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "x" * 70])
+def test_an_address_that_is_not_ours_is_not_taken_for_a_lack_of_ports(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="Choose another --host"):
+        listen(host, None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux changes the limits of another process")

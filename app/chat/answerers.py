@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from app.chat.classifier import Classifier
-from app.chat.measurements import Measurements
+from app.chat.measurements import FORGOTTEN_AFTER, Measurements
 from app.chat.presets import Resolved, model_of
 from app.chat.router import RoutedProvider, Routing
 from app.chat.routing_rules import Candidate, Rules, next_after, nobody_can, wanted_again
@@ -19,6 +20,7 @@ from app.core.model import ModelRequest
 from app.core.ports import Provider, Providers
 from app.core.routing import NO_OCCASION, Occasion, Route, Router, Skipped, Wanted
 from app.core.tools import ToolSpec
+from app.core.usage import UsageLedger
 
 MakeRequest = Callable[[Resolved], ModelRequest]
 """The request for one who may answer: its model, its values, its system prompt, and no messages."""
@@ -42,6 +44,13 @@ class Answerers:
         self._clock = clock
         self._classifier = classifier or Classifier(providers, usage)
         self._measurements = Measurements(clock)
+
+    async def remember(self, ledger: UsageLedger, now: datetime) -> None:
+        """At a start: how quick everybody has been before, by the books. Raises StorageUnavailable."""
+        since = (now - timedelta(seconds=FORGOTTEN_AFTER)).isoformat(timespec="milliseconds")
+        for measured in await ledger.first_tokens(since):
+            ago = (now - datetime.fromisoformat(measured.at)).total_seconds()
+            self._measurements.answered((measured.preset, measured.model), measured.seconds, ago)
 
     def open(self, resolved: Resolved, make_request: MakeRequest, occasion: Occasion = NO_OCCASION) -> Provider:
         """The provider for one turn or one call. A router's tells with `Answering` whom it has chosen.

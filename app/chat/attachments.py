@@ -131,8 +131,10 @@ class Attachments:
         return file_id
 
     def release(self, file_ids: Iterable[str]) -> None:
-        self._held.subtract(file_ids)
-        self._held += Counter()  # without those that nobody holds
+        for file_id in file_ids:
+            self._held[file_id] -= 1
+            if not self._held[file_id]:
+                del self._held[file_id]
 
     async def delete_conversation(self, block_id: str) -> bool:
         """Delete it with the files that nothing else names. False where there is no such conversation."""

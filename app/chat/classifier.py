@@ -7,15 +7,14 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from contextlib import aclosing
 
-from app.chat.presets import Resolved
+from app.chat.completion import Completion
+from app.chat.presets import Resolved, model_of
 from app.chat.usage import UsageBook
 from app.core.errors import AppError
-from app.core.events import ModelFinish, TextDelta
 from app.core.model import ModelMessage, ModelRequest, Preset, Text
 from app.core.ports import Providers
-from app.core.routing import Wanted
+from app.core.routing import Occasion, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class Classifier:
         """The name of one of `candidates`; None where the model has no opinion, or has not given it in time."""
         try:
             async with asyncio.timeout(self._seconds):
-                said = await self._ask(asked, _question(candidates, wanted), wanted)
+                said = await self._ask(asked, _question(candidates, wanted), wanted.occasion)
         except TimeoutError:
             log.warning("no opinion on who shall answer", extra={"preset": asked.preset.name, "code": "timeout"})
         except AppError as error:
@@ -56,10 +55,9 @@ class Classifier:
             return named_in(said, [candidate.name for candidate in candidates])
         return None
 
-    async def _ask(self, asked: Resolved, question: str, wanted: Wanted) -> str:
-        model = asked.values.model or ""
+    async def _ask(self, asked: Resolved, question: str, occasion: Occasion) -> str:
         request = ModelRequest(
-            model=model,
+            model=model_of(asked),
             messages=(ModelMessage("user", (Text(question),)),),
             system=_SYSTEM,
             temperature=asked.values.temperature,
@@ -67,31 +65,24 @@ class Classifier:
             thinking=asked.values.thinking,
             response_format="json",
         )
-        said, finish = "", None
-        async with aclosing(self._providers.open(asked.preset, hurried=True).stream(request)) as batches:
-            async for batch in batches:
-                said += "".join(event.delta for event in batch if isinstance(event, TextDelta))
-                finish = next((event for event in batch if isinstance(event, ModelFinish)), None)
-                if finish is not None or len(said) > _MAX_CHARACTERS:
-                    break
-        if finish is not None:
-            account = self._usage.account(
-                block_id=wanted.occasion.block_id,
-                preset=asked.preset,
-                model=model,
-                purpose="routing",
-                message_id=wanted.occasion.message_id,
-                gateway_key=wanted.occasion.gateway_key,
-            )
-            await account.add(finish.usage)
-        return said
+        account = self._usage.account(
+            block_id=occasion.block_id,
+            preset=asked.preset,
+            model=request.model,
+            purpose="routing",
+            message_id=occasion.message_id,
+            gateway_key=occasion.gateway_key,
+        )
+        provider = self._providers.open(asked.preset, hurried=True)
+        limited = occasion.gateway_key is not None
+        return await Completion(request.model, provider, request, account, limited).text(_MAX_CHARACTERS)
 
 
 def named_in(said: str, names: Sequence[str]) -> str | None:
     """The candidate that a model named: in the JSON that it was asked for, or alone in other words."""
     try:
         value = json.loads(said[said.index("{") : said.rindex("}") + 1])
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     named = value.get("candidate") if isinstance(value, dict) else None
     if isinstance(named, str) and named in names:

@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from app.chat.gateway_keys import check_use
+from app.chat.gateway_keys import GatewayKeys, check_use
 from app.chat.model_names import NO_SUCH_MODEL, Named, asking_for, known
+from app.chat.reservations import Hold
 from app.chat.usage import UsageBook
 from app.core.embeddings import (
     AskedEmbeddings,
@@ -43,12 +44,16 @@ class Embedding:
     embedder: Embedder
     usage: UsageBook
     gateway_key: str | None = None
+    hold: Hold | None = None
+    """What it holds back of that one's limit while it is under way."""
 
     @property
     def name(self) -> str:
         """Vectors of the same name can be compared."""
         address = f" {self.preset.base_url}" if self.preset.base_url else ""
-        return f"{self.preset.provider}/{self.model}{address}"
+        prefixes = [self.embedder.prefix(self.model, kind) for kind in ("query", "document")]
+        begun = f" {prefixes}" if any(prefixes) else ""
+        return f"{self.preset.provider}/{self.model}{address}{begun}"
 
     async def embed(
         self,
@@ -58,7 +63,11 @@ class Embedding:
         dimensions: int | None = None,
         user: str | None = None,
     ) -> Embedded:
-        """Raises ProviderError where a batch failed for good: the first one's."""
+        """Raises ProviderError where a batch failed for good: the first one's; RateLimited where other calls hold what
+        the key has left.
+        """
+        if input_type is not None and (prefix := self.embedder.prefix(self.model, input_type)):
+            texts = [prefix + text for text in texts]
         limits = self.embedder.limits(self.model)
         requests = [
             EmbeddingRequest(self.model, batch, input_type, dimensions, user) for batch in batches(texts, limits)
@@ -73,6 +82,8 @@ class Embedding:
             return embedded.vectors
 
         try:
+            if self.hold is not None:
+                await self.hold.take()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(ask(request)) for request in requests]
         except* AppError as failures:
@@ -87,14 +98,24 @@ class Embedding:
                     gateway_key=self.gateway_key,
                 )
                 await account.add(sum(used[1:], used[0]))
+            if self.hold is not None:
+                await self.hold.release()
         return Embedded([vector for task in tasks for vector in task.result()], sum(used[1:], used[0]))
 
 
 class Embeddings:
-    def __init__(self, *, configuration: Callable[[], Configuration], providers: Providers, usage: UsageBook) -> None:
+    def __init__(
+        self,
+        *,
+        configuration: Callable[[], Configuration],
+        providers: Providers,
+        usage: UsageBook,
+        keys: GatewayKeys,
+    ) -> None:
         self._configuration = configuration
         self._providers = providers
         self._usage = usage
+        self._keys = keys
 
     def open(self, asked: AskedEmbeddings, key: GatewayKey | None = None) -> Embedding:
         """Who answers when a program names a model: as for chats, but never somebody else, whose vectors would be
@@ -113,7 +134,10 @@ class Embeddings:
         if key is None:
             return embedding
         check_use(key, configuration, embedding.preset, embedding.model, self._usage)
-        return replace(embedding, gateway_key=key.id)
+        tokens = sum(map(_most_tokens, asked.texts))
+        dollars = self._usage.cost(embedding.preset, embedding.model, Usage(tokens)) or 0.0
+        hold = self._keys.hold(key, dollars, embedding.preset.timeouts.total)
+        return replace(embedding, gateway_key=key.id, hold=hold)
 
     def for_search(self) -> Embedding | None:
         """The preset that `ai:embedpreset` names, if it does.
@@ -142,7 +166,7 @@ def batches(texts: Sequence[str], limits: BatchLimits) -> Iterator[Sequence[str]
     batch: list[str] = []
     tokens = 0
     for text in texts:
-        size = len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN + 1
+        size = _most_tokens(text)
         is_full = len(batch) == limits.texts or (limits.tokens is not None and tokens + size > limits.tokens)
         if batch and is_full:
             yield batch
@@ -151,6 +175,10 @@ def batches(texts: Sequence[str], limits: BatchLimits) -> Iterator[Sequence[str]
         tokens += size
     if batch:
         yield batch
+
+
+def _most_tokens(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN + 1
 
 
 def _first(failures: ExceptionGroup[AppError]) -> AppError:

@@ -11,7 +11,7 @@ from app.chat.ledger import CallBook
 from app.chat.made_files import MadeFiles
 from app.chat.outputs import limited, plain
 from app.core.events import SourceUrl, StreamEvent, ToolOutputAvailable, ToolOutputError
-from app.core.tools import CANCELLED, Tool, ToolContext, ToolFailure, ToolOutput, ToolRecord
+from app.core.tools import CANCELLED, Tool, ToolContext, ToolFailure, ToolOutput, ToolRecord, ToolSource
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +78,14 @@ async def _run(record: ToolRecord, tool: Tool, book: CallBook, files: MadeFiles,
 
 def _sources(record: ToolRecord, output: ToolOutput) -> list[StreamEvent]:
     return [
-        SourceUrl(f"{record.tool_call_id}-{number}", str(plain(source.url)), plain(source.title))
+        SourceUrl(f"{record.tool_call_id}-{number}", str(plain(source.url)), _title(source))
         for number, source in enumerate(output.sources[:MOST_SOURCES])
     ]
+
+
+def _title(source: ToolSource) -> str | None:
+    """A tool of one's own may say anything; what is no text here could not be stored, and the answer with it."""
+    return None if source.title is None else str(plain(source.title))
 
 
 async def _fail(record: ToolRecord, text: str, book: CallBook, tell: Tell) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from secrets import token_hex, token_urlsafe
 
+from app.chat.reservations import Hold
 from app.chat.usage import UsageBook
 from app.core.errors import InvalidRequest, KeyNotAllowed, KeyRefused, NotFound, RateLimited, SpendLimitReached
-from app.core.gateway_keys import PREFIX, GatewayKey, GatewayKeyStore, KeyUsage
+from app.core.gateway_keys import PREFIX, GatewayKey, GatewayKeyStore, KeyUsage, Reservation
 from app.core.model import Configuration, Preset
 
 MAX_NAME = 100
@@ -89,6 +90,21 @@ class GatewayKeys:
         if key.requests_per_minute is not None:
             self._count(key, key.requests_per_minute)
         return key
+
+    def hold(self, key: GatewayKey | None, dollars: float, seconds: float) -> Hold | None:
+        """What a call with this key shall hold back while it is under way; None where nothing need be.
+
+        Args:
+            key: the one that it came with.
+            dollars: what it may cost.
+            seconds: how long it may take.
+        """
+        if key is None or key.spend_limit is None or dollars <= 0:
+            return None
+        now = self._now().astimezone(UTC)
+        until = (now + timedelta(seconds=seconds + _MINUTE)).isoformat(timespec="milliseconds")
+        reservation = Reservation(token_hex(8), key.id, dollars, until)
+        return Hold(self._store, key, reservation, month=self._month(), now=now.isoformat(timespec="milliseconds"))
 
     async def all(self) -> Sequence[KeyUsage]:
         return await self._store.all(self._month())

@@ -11,8 +11,8 @@ MAX_CHARACTERS = 100_000
 """Of arguments or of an output, as JSON."""
 MAX_DEPTH = 100
 """A conversation may be nested 200 deep, and the value stands inside one."""
-_MAX_BITS = 4_000
-"""Of a whole number."""
+_MAX_BITS = 1_023
+"""Of a whole number: clients make a float of it."""
 
 
 def plain(value: Any) -> Any:

@@ -74,8 +74,9 @@ class RoutedProvider:
                             yield batch
                         elif not all(isinstance(event, Status) for event in batch):
                             answering = True
-                            self._answered(choice, candidate, rest, failed, self._routing.clock() - began)
-                            yield [_answering(candidate, choice, failed)]
+                            seconds = None if _comes_whole(candidate) else self._routing.clock() - began
+                            self._answered(choice, candidate, rest, failed, seconds)
+                            yield [_answering(candidate, choice, failed, seconds)]
                             yield [*_warnings(failed), *batch]
                         elif alone:
                             yield batch
@@ -92,7 +93,12 @@ class RoutedProvider:
     def _open(self, candidate: Candidate, *, hurried: bool) -> Provider:
         if (problem := self._routing.missing.get(candidate.name)) is not None:
             raise problem
-        return self._routing.providers.open(candidate.preset, hurried=hurried)
+        providers, relayed = self._routing.providers, candidate.request.relayed
+        if relayed is None:
+            return providers.open(candidate.preset, hurried=hurried)
+        relay = providers.relay(candidate.preset, "anthropic", whole=relayed.whole, hurried=hurried)
+        assert relay is not None, "its abilities say so"
+        return relay
 
     async def _choose(self, request: ModelRequest) -> Choice:
         routing = self._routing
@@ -114,9 +120,10 @@ class RoutedProvider:
         candidate: Candidate,
         rest: Sequence[Candidate],
         failed: Sequence[tuple[Candidate, AppError]],
-        seconds: float,
+        seconds: float | None,
     ) -> None:
-        self._routing.rules.measurements.answered(candidate.key, seconds)
+        if seconds is not None:
+            self._routing.rules.measurements.answered(candidate.key, seconds)
         why = _why(choice, failed)
         self._choice = replace(choice, order=(candidate, *rest, *(each for each, _ in failed)), why=why, skipped=())
         if failed:
@@ -154,16 +161,22 @@ def _without_files(message: ModelMessage, candidate: Candidate) -> ModelMessage:
     return replace(message, content=tuple(content))
 
 
+def _comes_whole(candidate: Candidate) -> bool:
+    return candidate.request.relayed is not None and candidate.request.relayed.whole
+
+
 def _may_go_on(error: AppError) -> bool:
     """Whether somebody else may be able to answer: not where the request itself is refused."""
     return not isinstance(error, ProviderRejected) or isinstance(error, PresetRefused | ContextOverflow)
 
 
-def _answering(candidate: Candidate, choice: Choice, failed: Sequence[tuple[Candidate, AppError]]) -> Answering:
+def _answering(
+    candidate: Candidate, choice: Choice, failed: Sequence[tuple[Candidate, AppError]], seconds: float | None
+) -> Answering:
     skipped = [each for each in choice.skipped if each.preset != candidate.name]
     skipped += [Skipped(each.name, error.message) for each, error in failed]
     route = Route(candidate.name, candidate.request.model, _why(choice, failed), tuple(skipped))
-    return Answering(candidate.preset, candidate.request.model, candidate.request.cache, route)
+    return Answering(candidate.preset, candidate.request.model, candidate.request.cache, route, seconds)
 
 
 def _why(choice: Choice, failed: Sequence[tuple[Candidate, AppError]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,8 +11,10 @@ from app.core.files import IMAGE_TYPES
 from app.core.messages import FilePart, UIMessage
 from app.core.model import Media, ModelRequest, Preset, Text, ToolCall, ToolResult
 from app.core.routing import (
+    MATCH_SECONDS,
     MAX_MATCHED,
     Abilities,
+    Expression,
     Occasion,
     Router,
     Skipped,
@@ -20,6 +23,8 @@ from app.core.routing import (
     estimated_tokens,
     size_of,
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +138,17 @@ def fits(when: When, wanted: Wanted, lately: float | None) -> bool:
         and when.template in (None, wanted.occasion.template)
         and when.tag in (None, wanted.occasion.tag)
         and (when.slower_than is None or (lately is not None and lately > when.slower_than))
-        and (when.matches is None or when.matches.search(wanted.question[:MAX_MATCHED]) is not None)
+        and (when.matches is None or _is_found(when.matches, wanted.question))
     )
+
+
+def _is_found(expression: Expression, question: str) -> bool:
+    """What takes too long counts as found: rules say what must stay on this machine."""
+    try:
+        return expression.search(question[:MAX_MATCHED], timeout=MATCH_SECONDS) is not None
+    except TimeoutError:
+        log.warning("a rule's regular expression takes too long", extra={"expression": expression.pattern[:100]})
+        return True
 
 
 def _in_words(when: When) -> str:

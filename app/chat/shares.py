@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from secrets import token_urlsafe
 
 from app.core.conversations import ConversationStore
 from app.core.errors import NotFound
 from app.core.shares import Share, SharedConversation, ShareStore, shared_messages
+from app.core.times import written
 
 _TOKEN_BYTES = 24
 
@@ -35,7 +36,7 @@ class Shares:
             block_id=block_id,
             title=conversation.title,
             with_details=with_details,
-            created_at=self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            created_at=written(self._now()),
             message_count=len(messages),
         )
         await self.store.create(share, messages)

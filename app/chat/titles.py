@@ -10,12 +10,10 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable
-from contextlib import aclosing
 
-from app.chat.completion import Completions
+from app.chat.completions import Completions
 from app.core.conversations import Conversation, ConversationStore
 from app.core.errors import AppError
-from app.core.events import TextDelta
 from app.core.gateway import Asked
 from app.core.messages import UIMessage
 from app.core.model import Configuration, ModelMessage, Text
@@ -120,14 +118,7 @@ class Titles:
         completion = await self._completions.open(
             asked, purpose="title", block_id=conversation.block_id, message_id=conversation.messages[-1].id
         )
-        said, characters = [], 0
-        async with aclosing(completion.stream()) as batches:
-            async for batch in batches:
-                said += [event.delta for event in batch if isinstance(event, TextDelta)]
-                characters += sum(len(event.delta) for event in batch if isinstance(event, TextDelta))
-                if characters > _ANSWER_CHARACTERS:
-                    break
-        return "".join(said)
+        return await completion.text(_ANSWER_CHARACTERS)
 
 
 def clean_title(said: str) -> str:

@@ -43,6 +43,10 @@ class Trash:
         """False where it is gone for good."""
         return await self._conversations.restore(block_id)
 
+    async def holds(self, block_id: str) -> bool:
+        """It was deleted, and can be brought back."""
+        return await self._conversations.is_in_trash(block_id)
+
     async def delete(self, block_id: str) -> bool:
         """For good, without the trash. False where there is no such conversation."""
         await self._turns.stop(block_id)

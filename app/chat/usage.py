@@ -24,12 +24,13 @@ PricesOf: TypeAlias = Callable[[Preset, str, int, date], Prices | None]
 """Of one call the preset, the name of the model, the input tokens and the day → what its tokens cost."""
 
 _MILLION = 1_000_000
+_THOUSAND = 1_000
 _DECIMALS = 9
 """Of a sum in dollars: below the price of one token, above what adding floats leaves behind."""
 
 
 def cost_of(usage: Usage, prices: Prices, cache: Cache = "5m") -> float:
-    """US dollars. Input is what is left of it beside the cache; thinking is part of the output."""
+    """US dollars. Input is what is left of it beside the cache; thinking is part of the output, searches are none."""
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     read_price = prices.input if prices.cache_read is None else prices.cache_read
     write_price = prices.input if prices.cache_write is None else prices.cache_write
@@ -41,7 +42,7 @@ def cost_of(usage: Usage, prices: Prices, cache: Cache = "5m") -> float:
         + written * write_price
         + usage.output_tokens * prices.output
     )
-    return dollars / _MILLION
+    return dollars / _MILLION + (usage.searches or 0) * (prices.search or 0) / _THOUSAND
 
 
 class UsageBook:
@@ -96,6 +97,7 @@ class UsageBook:
                 usage=usage,
                 cost_usd=self.cost(called.preset, called.model, usage, called.cache),
                 gateway_key=gateway_key,
+                first_token=called.first_token,
             )
 
         return Account(self._ledger, entry, Called(preset, model, cache), earlier)
@@ -107,6 +109,8 @@ class Called(NamedTuple):
     preset: Preset
     model: str
     cache: Cache
+    first_token: float | None = None
+    """Of what a router has handed on."""
 
 
 class Account:
@@ -124,7 +128,7 @@ class Account:
 
     def answered_by(self, answering: Answering) -> None:
         """The calls that are entered from now on were made by whom a router has chosen."""
-        self._called = Called(answering.preset, answering.model, answering.cache)
+        self._called = Called(answering.preset, answering.model, answering.cache, answering.seconds)
 
     async def add(self, usage: Usage) -> Mapping[str, Any]:
         """Enter one model call, as `note` does; the ledger has it when this returns."""

@@ -23,6 +23,7 @@ from app.core.events import (
     ToolOutputAvailable,
     ToolOutputError,
     Usage,
+    Verbatim,
 )
 from app.core.gateway import Answered
 from app.core.messages import ProviderMetadata
@@ -34,7 +35,10 @@ def answered(events: Iterable[ModelEvent]) -> Answered:
     made = _Made()
     for event in events:
         made.add(event)
-    return Answered(tuple(made.content.values()), made.finish, tuple(made.warnings), made.model, tuple(made.sources))
+    verbatim = b"".join(made.verbatim) if made.verbatim else None
+    return Answered(
+        tuple(made.content.values()), made.finish, tuple(made.warnings), made.model, tuple(made.sources), verbatim
+    )
 
 
 class _Made:
@@ -47,13 +51,14 @@ class _Made:
         self.sources: list[SourceUrl] = []
         self.finish = ModelFinish("other", Usage())
         self.model: str | None = None
+        self.verbatim: list[bytes] = []
         self._said: dict[tuple[str, str], list[str]] = {}
         self._names: dict[str, str] = {}
 
     def add(self, event: ModelEvent) -> None:
         match event:
-            case TextStart(id):
-                self._said["text", id], self.content["text", id] = [], Text("")
+            case TextStart(id, refuses):
+                self._said["text", id], self.content["text", id] = [], Text("", refuses=refuses)
             case ReasoningStart(id):
                 self._said["reasoning", id], self.content["reasoning", id] = [], Reasoning("")
             case TextDelta(id, delta):
@@ -61,7 +66,9 @@ class _Made:
             case ReasoningDelta(id, delta):
                 self._said["reasoning", id].append(delta)
             case TextEnd(id, metadata):
-                self.content["text", id] = Text("".join(self._said["text", id]), metadata)
+                begun = self.content["text", id]
+                refuses = isinstance(begun, Text) and begun.refuses
+                self.content["text", id] = Text("".join(self._said["text", id]), metadata, refuses)
             case ReasoningEnd(id, metadata):
                 self.content["reasoning", id] = Reasoning("".join(self._said["reasoning", id]), metadata)
             case CallWarning():
@@ -70,6 +77,8 @@ class _Made:
                 self.model = event.model
             case ModelFinish():
                 self.finish = event
+            case Verbatim(data):
+                self.verbatim.append(data)
             case _:
                 self._add_other(event)
 

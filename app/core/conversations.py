@@ -117,6 +117,12 @@ class ConversationStore(Protocol):
         """
         ...
 
+    async def outline(self, block_id: str) -> Sequence[tuple[str, str]]:
+        """The messages of the active branch from the root on, each by its place and its id: a page whose `before` is
+        the place ends above the message. Answers in flight are left out; empty where there is no such conversation.
+        """
+        ...
+
     async def save(
         self,
         block_id: str,
@@ -158,6 +164,10 @@ class ConversationStore(Protocol):
 
     async def restore(self, block_id: str) -> bool:
         """False where the trash has no such conversation any more."""
+        ...
+
+    async def is_in_trash(self, block_id: str) -> bool:
+        """`restore` could bring it back."""
         ...
 
     async def empty_trash(self, seconds: float) -> frozenset[str]:

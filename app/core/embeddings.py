@@ -64,6 +64,10 @@ class Embedder(Protocol):
 
     def limits(self, model: str) -> BatchLimits: ...
 
+    def prefix(self, model: str, input_type: InputType) -> str:
+        """What such texts begin with, for this model."""
+        ...
+
     async def embed(self, request: EmbeddingRequest) -> Embedded:
         """One request within the limits, tried again where that makes sense.
 

@@ -38,6 +38,8 @@ from __future__ import annotations
 class AppError(Exception):
     status = 500
     code = "internal_error"
+    reason: str | None = None
+    """In a word of Anthropic's, for SDKs that go by it: the `error_code` in the error's `details`."""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -28,6 +28,8 @@ class Usage:
     reasoning_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    searches: int | None = None
+    """Of the web by the service itself, which are billed apart."""
 
     @property
     def total_tokens(self) -> int:
@@ -41,6 +43,7 @@ class Usage:
             _sum(self.reasoning_tokens, other.reasoning_tokens),
             _sum(self.cache_read_tokens, other.cache_read_tokens),
             _sum(self.cache_write_tokens, other.cache_write_tokens),
+            _sum(self.searches, other.searches),
         )
 
     def to_wire(self) -> dict[str, int]:
@@ -66,6 +69,8 @@ def _sum(one: int | None, other: int | None) -> int | None:
 @dataclass(frozen=True, slots=True)
 class TextStart:
     id: str
+    refuses: bool = False
+    """The service tells it as a refusal, not as an answer."""
 
 
 @dataclass(slots=True)  # nearly all there are: a frozen one takes twice as long to make
@@ -216,6 +221,8 @@ class Answering:
     model: str
     cache: Cache
     route: Route
+    seconds: float | None = None
+    """To its first token; None where the answer comes in one piece."""
 
 
 @dataclass(frozen=True, slots=True)

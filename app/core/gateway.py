@@ -55,7 +55,15 @@ class Answered:
     model: str | None = None
     """The one that a router has chosen."""
     sources: tuple[SourceUrl, ...] = ()
+    verbatim: bytes | None = None
+    """All of it in the service's own words, instead of `content`: of a call that was relayed."""
 
     @property
     def text(self) -> str:
-        return "".join(item.text for item in self.content if isinstance(item, Text))
+        return "".join(item.text for item in self.content if isinstance(item, Text) and not item.refuses)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why there is no answer, or no more of it, in words of the model's or of its service."""
+        said = "".join(item.text for item in self.content if isinstance(item, Text) and item.refuses)
+        return said or (self.finish.explanation if self.finish.reason == "content-filter" else None)

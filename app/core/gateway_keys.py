@@ -44,6 +44,17 @@ class KeyUsage:
     """ISO 8601, UTC, to the end of the last call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a call that is under way may still cost, held back from the limit of its key."""
+
+    id: str
+    key_id: str
+    dollars: float
+    until: str
+    """ISO 8601, UTC: it holds nothing any more, whatever has become of its process."""
+
+
 class GatewayKeyStore(Protocol):
     """Every method may raise StorageUnavailable."""
 
@@ -63,4 +74,22 @@ class GatewayKeyStore(Protocol):
 
     async def remove(self, key_id: str) -> bool:
         """It opens nothing any more; its usage stays. False where there is none of this id."""
+        ...
+
+    async def reserve(self, reservation: Reservation, limit: float, month: str, now: str) -> bool:
+        """Hold back what a call may cost: all at once or, where it is False, not at all.
+
+        Args:
+            reservation: it fits where the key has so much left beside what is spent and what is held. The only call of
+                a key fits as long as anything is left: what it will cost is less, nearly always.
+            limit: the key's, of the month.
+            month: its first day.
+            now: as `Reservation.until`.
+        """
+        ...
+
+    async def release(self, reservation_id: str) -> None: ...
+
+    async def release_all(self) -> None:
+        """At a start, when no call is under way: of those that a crash has cut off."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from app.core.messages import ProviderMetadata, UIMessage
@@ -14,6 +14,7 @@ from app.core.tools import NO_TOOLS, ApprovalAnswer, ToolSettings, ToolSpec
 from app.core.values import NO_VALUES, Cache, ResponseFormat, Thinking, Values
 
 if TYPE_CHECKING:
+    from app.core.embeddings import InputType
     from app.core.events import ModelEvent  # which know presets
 
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 class Text:
     text: str
     provider_metadata: ProviderMetadata | None = None
+    refuses: bool = False
+    """As `TextStart.refuses`; of whole answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class Relayed:
     """Of the client's, those that belong to the format; never its key."""
     cached: frozenset[Literal["system", "tools"]] = frozenset()
     """What the service is asked to keep for the next request."""
+    values: Values = NO_VALUES
+    """What the fields say that are this server's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +197,8 @@ class Prices:
     """None: as `input`."""
     cache_write_1h: float | None = None
     """Of what is kept for an hour. None: as `cache_write`."""
+    search: float | None = None
+    """US dollars for a thousand searches of the web by the service itself. None: they are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +234,8 @@ class Preset:
     provider_tools: tuple[Mapping[str, Any], ...] = ()
     prices: Prices | None = None
     """Instead of the price table's."""
+    embed_prefixes: Mapping[InputType, str] | None = None
+    """What texts for embeddings begin with, by what they are for; None: what is known of the model."""
     router: Router | None = None
     """How it chooses, of a preset that hands each question to another one."""
 
@@ -249,10 +258,30 @@ class Configuration:
     origin: str = ""
     """One sentence for people: where the default preset came from."""
 
-    @property
-    def chats(self) -> Mapping[str, Preset]:
-        """The presets that people choose from: all but the one for embeddings."""
-        return {name: preset for name, preset in self.presets.items() if name != self.embed_preset}
+    def chats(self, chosen: str = "") -> Mapping[str, Preset]:
+        """The presets that people choose from: not the one for embeddings. Where `default` is like another one they see
+        one of the two: `chosen`, or that with a name of its own.
+        """
+        default = self.presets["default"]
+        alike = (each.name for each in self.presets.values() if each is not default and self._are_alike(each, default))
+        twin = next(alike, None)
+        hidden = (self.embed_preset, twin if chosen == "default" or twin is None else "default")
+        return {name: preset for name, preset in self.presets.items() if name not in hidden}
+
+    def _are_alike(self, *presets: Preset) -> bool:
+        """They may differ in their tools: the built-in demo has all of them."""
+        blank = Preset("", "")
+        plain: dict[str, Any] = {name: getattr(blank, name) for name in ("name", "title", "description", "values")}
+        one, other = (
+            (
+                (preset.title or preset.name).casefold(),
+                self.model_of(preset),
+                preset.values.model_copy(update={"model": None, "tools": None}),
+                replace(preset, default_model=None, **plain),
+            )
+            for preset in presets
+        )
+        return one == other
 
     def behind(self, preset: Preset) -> Sequence[Preset]:
         """Who answers for the preset: itself, or those that it chooses among."""

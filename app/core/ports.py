@@ -55,7 +55,7 @@ class Providers(Protocol):
         """
         ...
 
-    def relay(self, preset: Preset, api: Api, *, whole: bool) -> Provider | None:
+    def relay(self, preset: Preset, api: Api, *, whole: bool, hurried: bool = False) -> Provider | None:
         """Who passes requests of clients on to the preset's service as they are (`ModelRequest.relayed`), and tells
         `Verbatim` what it answers. None: the service does not speak `api`, and what is asked must be translated.
 
@@ -63,6 +63,7 @@ class Providers(Protocol):
             preset: whose service, key and address.
             api: the format of the requests.
             whole: the answers come in one piece, so that the first word is the last one.
+            hurried: as for `open`.
 
         Raises:
             NotConfigured: the preset's key is missing.

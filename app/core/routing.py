@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 Strategy: TypeAlias = Literal["cheapest", "fastest", "best"]
 """`best`: in the order in which the candidates are named."""
 
 MAX_MATCHED = 20_000
 """Characters of the question that a rule's regular expression sees: it runs on what anybody writes."""
+MATCH_SECONDS = 0.05
+"""For which it may look. Nearly all find in a millisecond what there is to be found."""
+
+
+class Expression(Protocol):
+    """A regular expression that can be told for how long it may look."""
+
+    @property
+    def pattern(self) -> str: ...
+
+    def search(self, string: str, *, timeout: float) -> object | None:
+        """Raises TimeoutError after so many seconds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +36,7 @@ class When:
     json: bool | None = None
     longer_than: int | None = None
     """Tokens of the whole prompt, estimated."""
-    matches: re.Pattern[str] | None = None
+    matches: Expression | None = None
     """Found in the question."""
     template: str | None = None
     """The prompt template that the question was made with."""
@@ -68,6 +80,8 @@ class Abilities:
     json: bool = True
     local: bool = False
     """Runs on the user's own machine: costs nothing."""
+    api: str | None = None
+    """The format of its own, where clients speak it, too: `core.ports.Api`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def names_tool(pattern: str, tool_name: str) -> bool:
     """
     if pattern.startswith("mcp:"):
         pattern = pattern.removeprefix("mcp:").replace("/", "__", 1)
-    return fnmatchcase(tool_name, pattern)
+    return fnmatchcase(tool_name, pattern) if "*" in pattern else tool_name == pattern
 
 
 CallState: TypeAlias = Literal[

@@ -31,6 +31,19 @@ class UsageEntry:
     """None: nobody knows the price."""
     gateway_key: str | None = None
     """The id of the key that a program asked with."""
+    first_token: float | None = None
+    """The seconds until it came, of a call that a router has handed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """How long a preset's model took to begin."""
+
+    at: str
+    """As `UsageEntry.at`."""
+    preset: str
+    model: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,10 @@ class UsageLedger(Protocol):
     """
 
     async def add(self, entry: UsageEntry) -> None: ...
+
+    async def first_tokens(self, since: str) -> Sequence[FirstToken]:
+        """Of calls that routers have handed on since the moment `since`, the oldest first; at most the last 1,000."""
+        ...
 
     async def report(self, since: str | None = None, until: str | None = None) -> UsageReport:
         """What was used from the day `since` to the day `until`, both included; both as `UsageReport.days` has them."""

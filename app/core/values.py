@@ -28,6 +28,9 @@ Cache: TypeAlias = Literal["off", "5m", "1h"]
 """Whether the provider shall keep the prompt's beginning, and for how long at least."""
 
 
+ToolPattern: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 def _as_cache(value: Any) -> Any:
     return {False: "off", True: "5m"}[value] if isinstance(value, bool) else value
 
@@ -68,17 +71,14 @@ class Values(BaseModel):
     cache: Annotated[Cache, BeforeValidator(_as_cache)] | None = None
     max_steps: Annotated[int, Field(strict=True, ge=1, le=64)] | None = None
     """Model calls of one turn."""
-    tools: (
-        Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(max_length=256)]
-        | None
-    ) = None
+    tools: Annotated[tuple[ToolPattern, ...], Field(max_length=256)] | None = None
     """Names, or patterns with `*`: `get_weather`, `mcp:files/*`."""
-    tool_policy: Mapping[str, Policy] | None = None
+    tool_policy: Annotated[Mapping[ToolPattern, Policy], Field(max_length=1_000)] | None = None
     """By name or pattern; what no entry matches has the tool's own."""
 
     def said(self) -> dict[str, Any]:
         """The values that this layer sets, by field name."""
-        return {name: value for name, value in self if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 NO_VALUES = Values()

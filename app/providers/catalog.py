@@ -14,6 +14,7 @@ from app.core.model import Timeouts
 from app.providers.dialects import EFFORTS, Dialect, Efforts
 from app.providers.embeddings.dialect import (
     COMPATIBLE_EMBEDDINGS,
+    GOOGLE_EMBEDDINGS,
     MISTRAL_EMBEDDINGS,
     OPENAI_EMBEDDINGS,
     VOYAGE_EMBEDDINGS,
@@ -178,6 +179,7 @@ CATALOG: Mapping[str, Service] = {
         "GEMINI_API_KEY",
         "gemini-3.8-flash",
         takes=IMAGE_TYPES - {"image/gif"} | AUDIO_TYPES | {PDF},
+        embeddings=GOOGLE_EMBEDDINGS,
     ),
     "voyage": Service(
         "Voyage AI",

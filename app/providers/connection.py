@@ -18,6 +18,7 @@ import httpx2
 from app.providers.reader import Offer
 
 _MOST_HEADER_BYTES = 65_536
+"""Without a piece of a body between them; trailers are headers, too."""
 _MOST_BODY_BYTES = 131_072
 """Of a body that nobody reads: then the service has to wait."""
 _SENT_AT_ONCE = 262_144
@@ -38,6 +39,10 @@ class Body(Protocol):
 
     def listen(self, offer: Offer | None) -> None:
         """From now on `offer` may get what comes while somebody waits in `read`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Nobody reads on; what is under way is broken off."""
         ...
 
 
@@ -88,7 +93,8 @@ class Connection(asyncio.Protocol):
         """Waited for, while a request is under way."""
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason = b""
-        self._head_bytes = 0
+        self._header_bytes = 0
+        """What has come since the request, or since the last piece of the body."""
         self._body: ReceivedBody | None = None
         self._until_close = False
         """Nothing but its end says where the body ends."""
@@ -103,6 +109,11 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return not self._transport.is_closing()
 
+    @property
+    def is_silent(self) -> bool:
+        """Not a byte has come of the answer that is waited for."""
+        return self._header_bytes == 0
+
     async def ask(self, head: bytes, content: bytes) -> tuple[Head, ReceivedBody]:
         """Send a request; return when its answer has begun.
 
@@ -110,7 +121,7 @@ class Connection(asyncio.Protocol):
             httpx2.RemoteProtocolError: it has not, or was no HTTP.
         """
         self.is_free = self._sent = self._whole = False
-        self._headers, self._head_bytes = [], 0
+        self._headers, self._header_bytes = [], 0
         begun = self._head = self._loop.create_future()
         body = self._body = ReceivedBody(self)
         self._transport.write(head + content[:_SENT_AT_ONCE])
@@ -151,17 +162,17 @@ class Connection(asyncio.Protocol):
             except (httptools.HttpParserError, httptools.HttpParserUpgrade):
                 wrong = "no HTTP/1.1"
                 self._lasts = False
+            self._header_bytes += len(data)
             if pieces := self._pieces:
+                self._header_bytes = 0
                 self._body.arrived(pieces[0] if len(pieces) == 1 else b"".join(pieces))
                 pieces.clear()
         if self._whole:
             self._end()
         elif wrong:
             self._fail(wrong)
-        elif self._head is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_HEADER_BYTES:
-                self._fail("headers without end")
+        elif self._header_bytes > _MOST_HEADER_BYTES:
+            self._fail("headers without end")
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -218,7 +229,9 @@ class Connection(asyncio.Protocol):
         assert body is not None
         body.finish(None)
         self.is_free = self._sent and self._lasts and self.is_open
-        if not self.is_free:
+        if self.is_free:
+            self.resume()  # an answer that nobody read may have ended while the service had to wait
+        else:
             self._transport.abort()
         self._ended(self)
 

@@ -158,6 +158,10 @@ class Failures:
     def _by_status(self, status: int, details: Mapping[str, Any], retry_after: float | None) -> ProviderError:
         if _says(details, "insufficient_quota", "billing_error"):
             return self._unpaid()
+        if (reason := _reason_of_thread(details)) is not None:
+            refused = self._refused_request(details)
+            refused.reason = reason
+            return refused
         match status:
             case 401 | 407:
                 return self._refused_key()
@@ -260,6 +264,7 @@ def _details(body: object) -> Mapping[str, Any]:
     return {}
 
 
+_THREAD_REASON = re.compile(r"thread_[a-z_]{1,60}")
 _OVERFLOW = re.compile(
     r"""context[ _]?(?:length|window|size|limit)                   # OpenAI, Groq, vLLM, llama.cpp, Mistral
       | (?:prompt|input|request)\ is\ too\ (?:long|large)          # Anthropic
@@ -269,6 +274,13 @@ _OVERFLOW = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+def _reason_of_thread(details: Mapping[str, Any]) -> str | None:
+    """Why Anthropic does not go on with a thread of messages, whatever the status: its SDKs then send them all."""
+    inner = details.get("details")
+    code = str(inner.get("error_code")) if isinstance(inner, Mapping) else ""
+    return code if _THREAD_REASON.fullmatch(code) else None
 
 
 def _is_overflow(details: Mapping[str, Any]) -> bool:

@@ -36,7 +36,7 @@ class Parser:
         try:
             value = from_json(data, allow_inf_nan=False)
         except ValueError:
-            value = json.loads(data.decode(), parse_constant=_refuse)  # takes half pairs, but nothing else
+            value = json.loads(data.decode(), parse_constant=_refuse)  # takes half pairs, and any depth: see `sound`
             self.torn = True
         else:
             self.torn = self.torn or (b"\\u0000" in data and _NUL.search(data) is not None)

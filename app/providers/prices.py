@@ -2,15 +2,15 @@
 
 They were taken from the services' price lists and model pages, as of 2026-11-21. A model that is not here has no
 price, nor has one behind an address of the user's own; a preset may say its `prices` itself. What services charge
-beside tokens is in no price: searches, and the hours that a cache is kept. Services that charge for every request
-(Perplexity), by the time of day (DeepSeek) or by who does the work (OpenRouter) are left out.
+beside tokens is in no price, but for searches of the web by Anthropic and OpenAI. Services that charge for every
+request (Perplexity), by the time of day (DeepSeek) or by who does the work (OpenRouter) are left out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeAlias
 
@@ -78,6 +78,15 @@ _GEMINI_FLASH: Rates = (
     Rate(Prices(1.5, 7.5, 0.15)),
 )
 
+
+def _searching(dollars: float, models: Mapping[str, Rates]) -> Mapping[str, Rates]:
+    """With what a thousand searches cost."""
+    return {
+        name: [replace(rate, prices=replace(rate.prices, search=dollars)) for rate in rates]
+        for name, rates in models.items()
+    }
+
+
 _ANTHROPIC: Mapping[str, Rates] = {
     "claude-fable-5-2": (Rate(_claude(8, 40, 0.2)),),
     "claude-fable-5-1": (Rate(_claude(10, 50, 0.25)),),
@@ -124,10 +133,10 @@ _OPENAI: Mapping[str, Rates] = {
 }
 
 TABLE: Mapping[str, Mapping[str, Rates]] = {
-    "anthropic": _ANTHROPIC,
-    "openai": _OPENAI,
+    "anthropic": _searching(10, _ANTHROPIC),
+    "openai": _searching(10, _OPENAI),
     "openai-chat": _OPENAI,
-    "openai-responses": _OPENAI,
+    "openai-responses": _searching(10, _OPENAI),
     "google": {
         "gemini-3.8-flash": _GEMINI_FLASH,
         "gemini-3.7-flash": _GEMINI_FLASH,

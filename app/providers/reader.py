@@ -114,7 +114,9 @@ class Reader:
             if self._ended:
                 return []
             data = await self._read()
-            if data or not (self._events or self._ended or self._failure):  # else `_offered` has woken us
+            if self._is_over():  # so `_offered` has found: nothing counts behind the end
+                continue
+            if data or not self._events:  # else `_offered` has woken us for those
                 self._take(data)
         events, self._events = self._events, []
         self._first = None
@@ -123,7 +125,7 @@ class Reader:
     def _offered(self, data: bytes) -> bool:
         """The short way: what has come while `next` waits, without waking it."""
         self._take(data)
-        if self._ended or self._failure is not None:
+        if self._is_over():
             return False
         if self._events:
             if not self._at_once(self._events):
@@ -133,8 +135,13 @@ class Reader:
             self._watch.when = min(self._clock() + self._timeouts.between_events, self._deadline)
         return True
 
+    def _is_over(self) -> bool:
+        return self._ended or self._failure is not None
+
     def _take(self, data: bytes) -> None:
-        """Decode what one read has brought."""
+        """Decode what one read has brought. A fast service has more than one in a step of the event loop, so that
+        events of the one before may still wait.
+        """
         self._size += len(data)
         if self._size > MAX_ANSWER_BYTES:
             self._failure = self._failures.unreadable("an answer without end")
@@ -158,7 +165,7 @@ class Reader:
                 self._ended = False
                 self._failure = self._failures.unreadable("an event that is not the format's")
                 break
-        self._events = self._mender.mend(events) if self._parse.torn else events
+        self._events += self._mender.mend(events) if self._parse.torn else events
 
     def _decode_end(self, events: list[ModelEvent]) -> None:
         with suppress(ValueError):  # half an event

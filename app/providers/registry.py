@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from functools import partial
+from typing import assert_never
 
 from app.core.embeddings import Embedder
 from app.core.errors import InvalidRequest
@@ -15,16 +16,14 @@ from app.core.routing import Abilities
 from app.providers.breaker import Breaker
 from app.providers.catalog import CATALOG
 from app.providers.echo.provider import Echo
-from app.providers.embeddings.embedder import ServiceEmbedder
+from app.providers.embeddings.embedder import EmbeddingAdapter, ServiceEmbedder
+from app.providers.embeddings.prefixes import prefixes_of
 from app.providers.endpoint import Endpoint, endpoint
 from app.providers.exchange import Adapter, Exchange
 from app.providers.failures import Failures
 from app.providers.parsing import FrameParser
 from app.providers.retry import Retry
 from app.providers.unmapped import Unmapped
-
-if TYPE_CHECKING:
-    from app.providers.embeddings.adapter import EmbeddingAdapter
 
 
 class Registry:
@@ -59,7 +58,7 @@ class Registry:
             found.service.takes,
         )
 
-    def relay(self, preset: Preset, api: Api, *, whole: bool) -> Provider | None:
+    def relay(self, preset: Preset, api: Api, *, whole: bool, hurried: bool = False) -> Provider | None:
         """As the port says."""
         if CATALOG[preset.provider].adapter != api:
             return None
@@ -70,7 +69,7 @@ class Registry:
             connection.relay,
             Failures(preset.name, found),
             replace(limits, first_event=limits.total) if whole else limits,
-            self._retry,
+            self._retry.hurried if hurried else self._retry,
             connection.breaker,
             found.service.takes,
             FrameParser,
@@ -83,6 +82,7 @@ class Registry:
             tools=service.dialect.takes_tools and service.adapter != "wave_cloud",
             json=service.json_mode and service.adapter != "wave_cloud",
             local=service.local or service.adapter == "echo",
+            api=service.adapter if service.adapter == "anthropic" else None,
         )
 
     def embedder(self, preset: Preset) -> Embedder:
@@ -98,7 +98,13 @@ class Registry:
         connection = self._connection(found)
         failures = Failures(preset.name, found)
         return ServiceEmbedder(
-            connection.embeddings, failures, preset.timeouts, self._retry, connection.breaker, dialect.limits
+            connection.embeddings,
+            failures,
+            preset.timeouts,
+            self._retry,
+            connection.breaker,
+            dialect.limits,
+            partial(prefixes_of, preset),
         )
 
     def knows(self, provider: str) -> bool:
@@ -191,7 +197,12 @@ def _new_adapter(found: Endpoint, unmapped: Unmapped) -> Adapter:
 
 
 def _new_embedding_adapter(found: Endpoint) -> EmbeddingAdapter:
-    from app.providers.embeddings.adapter import EmbeddingAdapter
+    dialect = found.service.embeddings
+    assert dialect is not None, "asked before"
+    if dialect.format == "google":
+        from app.providers.google.embeddings import GoogleEmbeddingAdapter
 
-    assert found.service.embeddings is not None, "asked before"
-    return EmbeddingAdapter(found, found.service.embeddings)
+        return GoogleEmbeddingAdapter(found)
+    from app.providers.embeddings.adapter import OpenAIEmbeddingAdapter
+
+    return OpenAIEmbeddingAdapter(found, dialect)

@@ -14,6 +14,9 @@ from email.utils import parsedate_to_datetime
 
 from app.core.errors import ProviderError
 
+LONGEST_REST = 86_400.0
+"""A day. A service that asks for more does not mean it, and whoever waits by itself would never come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -59,7 +62,7 @@ class Retry:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Seconds that `retry-after-ms` or `retry-after` (seconds or an HTTP date) ask for."""
+    """Seconds that `retry-after-ms` or `retry-after` (seconds or an HTTP date) ask for; a day at most."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         try:
@@ -67,8 +70,9 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time
         except ValueError:
             continue
         if 0 <= seconds < float("inf"):
-            return seconds
+            return min(seconds, LONGEST_REST)
     try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now())
+        seconds = parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now()
+        return min(max(0.0, seconds), LONGEST_REST)
     except (TypeError, ValueError):
         return None

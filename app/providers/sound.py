@@ -5,6 +5,7 @@ that means harm, may send a number where text belongs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from app.core.events import (
     GeneratedFile,
@@ -41,6 +42,12 @@ _MAY_BE_MISSING: Mapping[type, Sequence[str]] = {
 }
 _NAMES = frozenset({"tool_call_id", "tool_name"})
 """Never empty."""
+_MAX_FIGURE = 10**12
+"""Tokens. Prices are floats, and the books have 64 bits."""
+_MAX_DEPTH = 100
+"""Of what a service wants back: a conversation may be nested 200 deep, and it stands inside one."""
+_MAX_BITS = 1_023
+"""Of a whole number in it: clients make a float of it."""
 _FIGURES = ("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
@@ -56,4 +63,20 @@ def is_sound(event: ModelEvent) -> bool:
         if not isinstance(getattr(event, name), str | None):
             return False
     usage = event.usage if isinstance(event, ModelFinish | Verbatim) else None
-    return usage is None or all(isinstance(getattr(usage, name), int | None) for name in _FIGURES)
+    if usage is not None and not all(_is_figure(getattr(usage, name)) for name in _FIGURES):
+        return False
+    return _can_be_kept(getattr(event, "provider_metadata", None))
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or (isinstance(value, int) and abs(value) <= _MAX_FIGURE)
+
+
+def _can_be_kept(value: object, depth: int = 0) -> bool:
+    """Whether a conversation that holds it can be read again, and sent back whole."""
+    if isinstance(value, Mapping | list):
+        inside = value.values() if isinstance(value, Mapping) else value
+        return depth < _MAX_DEPTH and all(_can_be_kept(item, depth + 1) for item in inside)
+    if isinstance(value, int):
+        return value.bit_length() <= _MAX_BITS
+    return not isinstance(value, float) or isfinite(value)

@@ -12,6 +12,7 @@ from collections import defaultdict
 
 import httpx2
 
+from app.providers.addresses import connected
 from app.providers.connection import Body, Connection, head_of
 from app.providers.reader import Offer
 
@@ -41,30 +42,31 @@ class Transport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         content = await request.aread()
         head = head_of(request, len(content))
-        connection = await self._connection(request)
-        try:
-            begun, body = await connection.ask(head, content)
-        except BaseException:
-            connection.close()
-            raise
-        more = {"body": body, "http_version": b"HTTP/1.1", "reason_phrase": begun.reason}
-        return httpx2.Response(begun.status, headers=begun.headers, stream=body, extensions=more)
+        origin = _origin(request)
+        while (kept := self._kept(origin)) is not None:
+            try:
+                return await _answer(kept, head, content)
+            except httpx2.RemoteProtocolError:
+                if not kept.is_silent:
+                    raise
+                # The service had hung up, and this was how it showed: others may have ended with it.
+        timeouts = request.extensions.get("timeout", {})
+        return await _answer(await self._connected(origin, timeouts.get("connect")), head, content)
 
     async def aclose(self) -> None:
         for connection in tuple(self._origins):
             connection.close()
         await asyncio.sleep(0)  # they are closed in the next step of the loop
 
-    async def _connection(self, request: httpx2.Request) -> Connection:
-        """One that is free, the one that was used last, or a new one."""
-        origin = _origin(request)
+    def _kept(self, origin: Origin) -> Connection | None:
+        """One that is free, the one that was used last."""
         while self._free[origin]:
             connection = self._free[origin].pop()
             if connection.expires is not None:
                 connection.expires.cancel()
             if connection.is_open:
                 return connection
-        return await self._connected(origin, request.extensions.get("timeout", {}).get("connect"))
+        return None
 
     async def _connected(self, origin: Origin, seconds: float | None) -> Connection:
         scheme, host, port = origin
@@ -72,7 +74,12 @@ class Transport(httpx2.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                _, connection = await loop.create_connection(lambda: Connection(self._ended), host, port, ssl=context)
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._ended),
+                    sock=await connected(host, port),
+                    ssl=context,
+                    server_hostname=host if context else None,
+                )
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(str(error)) from error
         except (OSError, ValueError) as error:  # of names that are none, too
@@ -96,6 +103,16 @@ class Transport(httpx2.AsyncBaseTransport):
             self._free[origin].remove(connection)
 
 
+async def _answer(connection: Connection, head: bytes, content: bytes) -> httpx2.Response:
+    try:
+        begun, body = await connection.ask(head, content)
+    except BaseException:
+        connection.close()
+        raise
+    more = {"body": body, "http_version": b"HTTP/1.1", "reason_phrase": begun.reason}
+    return httpx2.Response(begun.status, headers=begun.headers, stream=body, extensions=more)
+
+
 def _origin(request: httpx2.Request) -> Origin:
     url = request.url
     if url.scheme not in ("http", "https") or not url.host:
@@ -108,6 +125,7 @@ class _AnyBody:
 
     def __init__(self, response: httpx2.Response) -> None:
         self._pieces = response.aiter_raw()
+        self.aclose = response.aclose
 
     async def read(self) -> bytes:
         return await anext(self._pieces, b"")

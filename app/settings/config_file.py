@@ -11,11 +11,12 @@ model = "claude-sonnet-5-5"
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from app.core.embeddings import InputType
 from app.core.model import Configuration, Preset, Prices, Timeouts
 from app.core.prompt_templates import TemplateCall, is_template_name
 from app.core.values import KEYS, Values
@@ -52,6 +53,7 @@ PRESET_KEYS = (
     "timeouts",
     "provider_tools",
     "prices",
+    "embed_prefixes",
     "title",
     "description",
     "system_template",
@@ -66,6 +68,7 @@ PRICE_KEYS = tuple(field.name for field in fields(Prices))
 
 _MAX_PROVIDER_TOOLS = 32
 _HIGHEST_PRICE = 100_000
+_LONGEST_PREFIX = 500
 
 
 def read_config_file(path: Path) -> Configuration:
@@ -135,6 +138,7 @@ def _read_preset(key: str, value: Any, prefix: str) -> Preset:
         system_template=_read_system_template(table, prefix),
         provider_tools=_read_provider_tools(table.get("provider_tools", []), f"{prefix}provider_tools"),
         prices=_read_prices(table["prices"], f"{prefix}prices") if "prices" in table else None,
+        embed_prefixes=_read_prefixes(table.get("embed_prefixes"), f"{prefix}embed_prefixes"),
         router=read_router(table, prefix),
     )
 
@@ -170,6 +174,15 @@ def _read_provider_tools(value: Any, place: str) -> tuple[Mapping[str, Any], ...
             f'{place}: must be a list of tables as the service has them, such as {{ type = "web_search" }}'
         )
     return tuple(value)
+
+
+def _read_prefixes(value: Any, place: str) -> Mapping[InputType, str] | None:
+    if value is None:
+        return None
+    table = read_table(value, place)
+    kinds: Sequence[InputType] = get_args(InputType)
+    check_keys(table, kinds, f"{place}.")
+    return {kind: read_text(table[kind], f"{place}.{kind}", _LONGEST_PREFIX) for kind in kinds if kind in table}
 
 
 def _read_prices(value: Any, place: str) -> Prices:

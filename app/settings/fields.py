@@ -69,9 +69,34 @@ def is_json(value: Any) -> bool:
     """Whether a value can be written as JSON: TOML also has dates, and numbers that are none."""
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+def read_path(text: str, place: str) -> Path:
+    """A path; `~` is the user's own folder, `~name` that of another."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{place}: there is no home folder that ~ could stand for; write the whole path"
+        ) from None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. What we may not look at counts as not there, as the next one does."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def read_text(value: Any, place: str, longest: int) -> str:

@@ -13,14 +13,13 @@ use = ["claude"]
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from app.core.model import Preset
 from app.core.prompt_templates import is_template_name
-from app.core.routing import Router, Rule, Strategy, When
+from app.core.routing import Expression, Router, Rule, Strategy, When
 from app.providers.catalog import CATALOG
 from app.settings.errors import ConfigurationError
 from app.settings.fields import check_keys, read_seconds, read_table, read_text
@@ -29,7 +28,7 @@ ROUTER_KEYS = ("strategy", "candidates", "classifier", "rules")
 RULE_KEYS = ("when", "use")
 WHEN_KEYS = tuple(field.name for field in fields(When))
 
-FOREIGN_KEYS = ("model", "base_url", "api_key_env", "headers", "timeouts", "provider_tools", "prices")
+FOREIGN_KEYS = ("model", "base_url", "api_key_env", "headers", "timeouts", "provider_tools", "prices", "embed_prefixes")
 """Of presets that ask a service: what a router would have to take from its candidates."""
 
 _STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -138,12 +137,15 @@ def _read_tokens(value: Any, place: str) -> int:
     return value
 
 
-def _read_pattern(value: Any, place: str) -> re.Pattern[str]:
+def _read_pattern(value: Any, place: str) -> Expression:
+    """Of the module `regex`: as Python's own, but it can be told for how long it may look."""
+    import regex  # type: ignore[import-untyped]
+
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_PATTERN:
         raise ConfigurationError(f"{place}: must be a regular expression of at most 1,000 characters")
     try:
-        return re.compile(value)
-    except (re.error, RecursionError, OverflowError) as error:
+        return cast(Expression, regex.compile(value))
+    except (regex.error, RecursionError, OverflowError) as error:
         raise ConfigurationError(f"{place}: not a regular expression: {error}") from None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.core.gateway_keys import PREFIX
 from app.settings.errors import ConfigurationError
+from app.settings.fields import is_file, read_path
 
 VARIABLES: Mapping[str, str] = {
     "host": "PALAVER_HOST",
@@ -71,11 +72,6 @@ class ServerSettings:
     certificate: Certificate | None = None
     """For HTTPS, where no proxy does that."""
 
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        return _is_loopback(self.host)
-
 
 def read_server_settings(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings:
     """`arguments` has the keys of VARIABLES; one that is missing, None or empty was not given.
@@ -112,10 +108,12 @@ def read_server_settings(arguments: Mapping[str, Any], environ: Mapping[str, str
         )
     origins = [_read_origin(item, places["allowed_origins"]) for item in _listed(said.get("allowed_origins"))]
     return ServerSettings(
-        data=Path(said["data"]).expanduser() if "data" in said else _home(environ, "XDG_DATA_HOME", ".local/share"),
+        data=read_path(said["data"], places["data"])
+        if "data" in said
+        else _home(environ, "XDG_DATA_HOME", ".local/share"),
         host=host,
         port=_read_port(said["port"], places["port"]) if "port" in said else None,
-        config=Path(said["config"]).expanduser() if "config" in said else _find_config(environ),
+        config=read_path(said["config"], places["config"]) if "config" in said else _find_config(environ),
         token=token,
         allowed_hosts=tuple(dict.fromkeys(hosts)),
         allowed_origins=tuple(dict.fromkeys(origins)),
@@ -138,7 +136,7 @@ def _read_port(text: str, place: str) -> int:
 
 
 def _read_size(text: str, place: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1_000 <= int(text[:12]) <= 1_000_000_000):
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1_000 <= int(text) <= 1_000_000_000):
         raise ConfigurationError(f"{place}: must be a number of bytes from 1000 to 1000000000")
     return int(text)
 
@@ -163,7 +161,8 @@ def _read_certificate(said: Mapping[str, str], places: Mapping[str, str]) -> Cer
         return None
     if len(given) == 1:
         raise ConfigurationError(f"{places[given[0]]}: the certificate and its key must both be given")
-    return Certificate(Path(said["tls_certificate"]).expanduser(), Path(said["tls_key"]).expanduser())
+    chain, key = (read_path(said[name], places[name]) for name in ("tls_certificate", "tls_key"))
+    return Certificate(chain, key)
 
 
 def _read_level(text: str, place: str) -> str:
@@ -223,10 +222,10 @@ def _home(environ: Mapping[str, str], variable: str, fallback: str) -> Path:
     base = Path(environ.get(variable, ""))
     if not base.is_absolute():
         home = environ.get("HOME")
-        base = (Path(home) if home else Path.home()) / fallback
+        base = (Path(home) if home else read_path("~", "HOME")) / fallback
     return base / "palaver"
 
 
 def _find_config(environ: Mapping[str, str]) -> Path | None:
     candidates = (Path("palaver.toml"), _home(environ, "XDG_CONFIG_HOME", ".config") / "palaver.toml")
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in candidates if is_file(candidate)), None)

@@ -21,7 +21,16 @@ from typing import Any
 
 from app.core.tools import McpServer, Policy, ToolSettings, ToolSpec, is_tool_name
 from app.settings.errors import ConfigurationError
-from app.settings.fields import check_keys, is_json, read_address, read_headers, read_seconds, read_table, shown
+from app.settings.fields import (
+    check_keys,
+    is_json,
+    read_address,
+    read_headers,
+    read_path,
+    read_seconds,
+    read_table,
+    shown,
+)
 
 TOOLS_KEYS = ("modules", "client")
 CLIENT_TOOL_KEYS = ("description", "parameters")
@@ -56,7 +65,7 @@ def _read_modules(value: Any, place: str, folder: Path) -> tuple[str, ...]:
     paths = _read_texts(value, place)
     if not all(path.endswith(".py") for path in paths):
         raise ConfigurationError(f"{place}: must be a list of Python files, such as ./my_tools.py")
-    return tuple(str(folder / Path(path).expanduser()) for path in paths)
+    return tuple(str(folder / read_path(path, place)) for path in paths)
 
 
 def _read_client_tool(key: str, value: Any, prefix: str) -> ToolSpec:
@@ -77,7 +86,7 @@ def _read_schema(value: Any, place: str) -> Mapping[str, Any]:
     table = read_table(value, place)
     try:
         Draft202012Validator.check_schema(table)
-    except SchemaError:
+    except (SchemaError, RecursionError):
         sound = False
     else:
         sound = table.get("type") == "object" and is_json(table)
@@ -116,7 +125,7 @@ def _read_command(table: Mapping[str, Any], prefix: str, folder: Path) -> tuple[
     command = table["command"]
     if not isinstance(command, str) or not command.strip() or "\0" in command:
         raise ConfigurationError(f"{prefix}command: must be the name of a program; its arguments belong in args")
-    program = str(folder / Path(command).expanduser()) if "/" in command else command
+    program = str(folder / read_path(command, f"{prefix}command")) if "/" in command else command
     return (program, *_read_texts(table.get("args", []), f"{prefix}args"))
 
 

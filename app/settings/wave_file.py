@@ -25,6 +25,8 @@ from app.settings.fields import (
     check_embed_preset,
     check_keys,
     check_model,
+    is_file,
+    is_folder,
     read_base_url,
     read_file,
     read_global_preset,
@@ -63,15 +65,15 @@ class _FoundPreset:
 
 
 def is_wave(path: Path) -> bool:
-    return path.suffix == ".json" or path.is_dir()
+    return path.suffix == ".json" or is_folder(path)
 
 
 def wave_files(path: Path) -> Sequence[Path]:
     """The files that are read where `path` is named, in their order."""
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     candidates = [path / "settings.json", path / "presets.json", *sorted((path / "presets").glob("*.json"))]
-    return [candidate for candidate in candidates if candidate.is_file()]
+    return [candidate for candidate in candidates if is_file(candidate)]
 
 
 def read_wave_files(path: Path) -> Configuration:
@@ -84,7 +86,7 @@ def read_wave_files(path: Path) -> Configuration:
     documents = {name: _parse(read_file(file, name), name) for file, name in names.items()}
     if not any(documents.values()):
         raise ConfigurationError(f"{path.resolve().name}: holds no preset (ai@name) and no ai: setting")
-    settings_file = "settings.json" if path.is_dir() else path.name
+    settings_file = "settings.json" if is_folder(path) else path.name
     settings = _read_settings(documents, settings_file)
     values = read_values(_only(settings, KEYS), KEYS, f"{settings_file}: ")
 

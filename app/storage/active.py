@@ -43,6 +43,14 @@ WHERE conversations.block_id = :block_id AND conversations.head IS NOT NULL
 _LOAD = ACTIVE + _MESSAGES
 """The active branch, each message with the columns of its conversation; at least one row."""
 
+_IDS = """
+SELECT messages.row, messages.id FROM active JOIN messages ON messages.row = active.row
+WHERE messages.status <> 'streaming' ORDER BY distance DESC
+"""
+
+OUTLINE = ACTIVE + _IDS
+"""The active branch from the root on, without what it says."""
+
 
 def page_values(block_id: str, limit: int | None = None, before: str | None = None) -> Mapping[str, Any]:
     """What ACTIVE is asked with.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
 from app.core.errors import InvalidRequest, NotFound
 from app.core.feedback import Feedback, RatedAnswer
+from app.core.times import written
 from app.storage.database import Database
 from app.storage.drafts import storable
 
@@ -49,7 +50,7 @@ class SqliteFeedbackStore:
             "message_id": message_id,
             "rating": feedback.rating,
             "comment": None if feedback.comment is None else storable(feedback.comment),
-            "now": self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "now": written(self._now()),
         }
 
         def put(connection: Connection) -> None:

@@ -108,7 +108,10 @@ class FileFolder:
         old: set[str] = set()
         with _storage_errors():
             for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
-                if path.stat().st_mtime > limit:
+                try:
+                    if path.stat().st_mtime > limit:
+                        continue
+                except FileNotFoundError:  # removed, or renamed to its place, since it was listed
                     continue
                 if _FILE_ID.fullmatch(path.name):
                     old.add(path.name)

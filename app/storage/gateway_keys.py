@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Any
 
-from app.core.gateway_keys import GatewayKey, KeyUsage
+from app.core.gateway_keys import GatewayKey, KeyUsage, Reservation
 from app.storage.database import Database
 from app.storage.drafts import storable
 
@@ -27,6 +27,16 @@ SELECT {_COLUMNS}, count(at), coalesce(sum(iif(at >= :month, cost_usd, 0)), 0.0)
 FROM gateway_keys LEFT JOIN usage ON gateway_key = id
 GROUP BY id ORDER BY created_at, id
 """  # noqa: S608 - the columns are ours
+
+# One statement in a transaction that writes: of several processes that try it at once, each sees what the others hold.
+_RESERVE = f"""
+INSERT INTO gateway_reservations (id, gateway_key, dollars, until)
+SELECT :reservation, :id, :dollars, :until
+FROM (SELECT ({_SPENT}) AS spent),
+  (SELECT coalesce(sum(dollars), 0.0) AS held FROM gateway_reservations WHERE gateway_key = :id)
+WHERE spent < :limit AND (held = 0 OR spent + held + :dollars <= :limit)
+RETURNING id
+"""  # noqa: S608 - our own statement
 
 
 class SqliteGatewayKeys:
@@ -72,6 +82,34 @@ class SqliteGatewayKeys:
             return bool(connection.execute(sql, {"id": key_id}).fetchall())
 
         return await self._database.write(remove)
+
+    async def reserve(self, reservation: Reservation, limit: float, month: str, now: str) -> bool:
+        values: dict[str, Any] = {
+            "reservation": reservation.id,
+            "id": reservation.key_id,
+            "dollars": reservation.dollars,
+            "until": reservation.until,
+            "limit": limit,
+            "month": month,
+        }
+
+        def reserve(connection: Connection) -> bool:
+            connection.execute("DELETE FROM gateway_reservations WHERE until <= :now", {"now": now})
+            return bool(connection.execute(_RESERVE, values).fetchall())
+
+        return await self._database.write(reserve)
+
+    async def release(self, reservation_id: str) -> None:
+        def release(connection: Connection) -> None:
+            connection.execute("DELETE FROM gateway_reservations WHERE id = :id", {"id": reservation_id})
+
+        await self._database.write(release)
+
+    async def release_all(self) -> None:
+        def release(connection: Connection) -> None:
+            connection.execute("DELETE FROM gateway_reservations")
+
+        await self._database.write(release)
 
 
 def _key(row: Sequence[Any]) -> GatewayKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
@@ -17,6 +17,7 @@ from app.core.prompt_templates import (
     PromptTemplate,
     StoredTemplate,
 )
+from app.core.times import written
 from app.storage.database import Database, Row
 from app.storage.drafts import storable
 
@@ -57,7 +58,7 @@ class SqliteTemplateStore:
         return [_to_stored(row) for row in await self._database.read(_VERSIONS, {"name": name})]
 
     async def save(self, template: PromptTemplate, *, if_version: int | None = None) -> StoredTemplate:
-        saved_at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        saved_at = written(self._now())
 
         def save(connection: Connection) -> StoredTemplate:
             newest = _read_newest(connection, template.name, if_version)

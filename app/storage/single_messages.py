@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from sqlite3 import Connection
 
 from app.core.errors import NotFound, VersionConflict
 from app.core.messages import UIMessage
 from app.core.single_messages import FoundMessage, Removed, Trashed
+from app.core.times import written
 from app.storage.active import page_values, read_active
 from app.storage.database import Database
 from app.storage.drafts import Draft
@@ -21,11 +22,6 @@ from app.storage.trash import put_in_trash
 from app.storage.tree import Tree
 from app.storage.words import forget_words
 
-
-def _utc() -> datetime:
-    return datetime.now(UTC)
-
-
 _THESE = "row IN (SELECT value FROM json_each(:rows))"
 _NOT_THERE = "message_id NOT IN (SELECT id FROM messages WHERE block_id = :block_id)"
 
@@ -33,7 +29,7 @@ _NOT_THERE = "message_id NOT IN (SELECT id FROM messages WHERE block_id = :block
 class SqliteSingleMessages:
     """Implements `core.single_messages.SingleMessages`."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = _utc) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
 
@@ -74,7 +70,7 @@ class SqliteSingleMessages:
         return removed
 
     async def trash(self, block_id: str, message_id: str, *, if_version: int | None = None) -> Trashed:
-        now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = written(self._now())
 
         def trash(connection: Connection) -> Trashed:
             block, tree, row = _found(connection, block_id, message_id, if_version)

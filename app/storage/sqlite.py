@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
@@ -19,7 +19,8 @@ from app.core.errors import AlreadyExists, InvalidRequest, NotFound, VersionConf
 from app.core.fold import merge_metadata
 from app.core.messages import UIMessage
 from app.core.said import Growth
-from app.storage.active import page_values, read_active, read_handle
+from app.core.times import written
+from app.storage.active import OUTLINE, page_values, read_active, read_handle
 from app.storage.branches import ALTERNATIVES, copy_messages, read_branch, to_branches
 from app.storage.database import Database, open_database
 from app.storage.drafts import Draft, storable
@@ -86,6 +87,10 @@ class SqliteStore:
     async def load(self, block_id: str, *, limit: int | None = None, before: str | None = None) -> Conversation | None:
         values = page_values(block_id, limit, before)
         return await self._database.query(lambda connection: read_active(connection, values))
+
+    async def outline(self, block_id: str) -> Sequence[tuple[str, str]]:
+        rows = await self._database.read(OUTLINE, page_values(block_id))
+        return [(str(row), message_id) for row, message_id in rows]
 
     async def save(
         self,
@@ -177,8 +182,12 @@ class SqliteStore:
     async def restore(self, block_id: str) -> bool:
         return await self._database.write(lambda connection: take_from_trash(connection, block_id))
 
+    async def is_in_trash(self, block_id: str) -> bool:
+        in_trash = "SELECT 1 FROM conversations WHERE block_id = :block_id AND trashed_head IS NOT NULL"
+        return bool(await self._database.read(in_trash, {"block_id": block_id}))
+
     async def empty_trash(self, seconds: float) -> frozenset[str]:
-        before = _written(self._clock() - timedelta(seconds=seconds))
+        before = written(self._clock() - timedelta(seconds=seconds))
         old = "SELECT 1 FROM conversations WHERE trashed_at < :before LIMIT 1"
         if not await self._database.read(old, {"before": before}):
             return frozenset()
@@ -278,11 +287,7 @@ class SqliteStore:
         return await self._database.write(patch)
 
     def _now(self) -> str:
-        return _written(self._clock())
-
-
-def _written(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return written(self._clock())
 
 
 def _model_settings(block: Block) -> Mapping[str, Any]:

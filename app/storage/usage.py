@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from app.core.events import Usage
-from app.core.usage import UsageEntry, UsageReport, UsageTotal
+from app.core.usage import FirstToken, UsageEntry, UsageReport, UsageTotal
 from app.storage.database import Database, Row
 from app.storage.drafts import storable
 
@@ -17,10 +17,16 @@ _MOST_CONVERSATIONS = 1_000
 _ADD = """
 INSERT INTO usage
   (at, block_id, message_id, preset, provider, model, purpose, input_tokens, output_tokens, reasoning_tokens,
-   cache_read_tokens, cache_write_tokens, cost_usd, gateway_key)
+   cache_read_tokens, cache_write_tokens, cost_usd, gateway_key, first_token)
 SELECT :at, block_id, iif(block_id IS NULL, NULL, :message_id), :preset, :provider, :model, :purpose, :input_tokens,
-  :output_tokens, :reasoning_tokens, :cache_read_tokens, :cache_write_tokens, :cost_usd, :gateway_key
+  :output_tokens, :reasoning_tokens, :cache_read_tokens, :cache_write_tokens, :cost_usd, :gateway_key, :first_token
 FROM (SELECT (SELECT block_id FROM conversations WHERE block_id = :block_id) AS block_id)
+"""
+
+_FIRST_TOKENS = """
+SELECT at, preset, model, first_token FROM (
+  SELECT * FROM usage WHERE at >= :since AND first_token IS NOT NULL ORDER BY at DESC LIMIT 1000
+) ORDER BY at
 """
 
 _TOTALS = """
@@ -58,12 +64,16 @@ class SqliteUsageLedger:
             "cache_write_tokens": usage.cache_write_tokens,
             "cost_usd": entry.cost_usd,
             "gateway_key": entry.gateway_key,
+            "first_token": entry.first_token,
         }
 
         def add(connection: Connection) -> None:
             connection.execute(_ADD, values)
 
         await self._database.write(add)
+
+    async def first_tokens(self, since: str) -> Sequence[FirstToken]:
+        return [FirstToken(*row) for row in await self._database.read(_FIRST_TOKENS, {"since": since})]
 
     async def report(self, since: str | None = None, until: str | None = None) -> UsageReport:
         # Everything that happens on a day sorts behind the day and before the day with a `~`.

@@ -87,6 +87,14 @@ def load_module(file: Path) -> Module:
     except BaseException as error:  # noqa: BLE001 - SystemExit, too
         del sys.modules[name]
         return Module(file.name, problems=(f"{file.name}{_place(error, file)}: {_what(error)}.",))
+    try:
+        return _read(module, file)
+    except Exception as error:  # noqa: BLE001 - what it defines is code, too: `__signature__`, a mapping of its own
+        del sys.modules[name]
+        return Module(file.name, problems=(f"{file.name}: its functions cannot be read ({type(error).__name__}).",))
+
+
+def _read(module: ModuleType, file: Path) -> Module:
     functions = _public_functions(module)
     policies, problems = _policies(module, [function.__name__ for function in functions])
     tools: list[Tool] = []
@@ -117,7 +125,7 @@ def _policies(module: ModuleType, names: Sequence[str]) -> tuple[dict[str, Polic
         return dict.fromkeys(names, "ask"), [
             f"{name}: TOOL_POLICY must be a dict of function names and auto, ask or off."
         ]
-    wrong = [key for key, policy in said.items() if policy not in _POLICIES]
+    wrong = [key for key, policy in said.items() if not isinstance(policy, str) or policy not in _POLICIES]
     problems = [f"{name}: TOOL_POLICY of {shown(key)} must be auto, ask or off; until then it is ask." for key in wrong]
     return {key: "ask" if key in wrong else policy for key, policy in said.items()}, problems
 

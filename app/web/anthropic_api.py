@@ -21,7 +21,7 @@ from app.core.routing import Occasion
 from app.web.body import is_large, read_object
 from app.web.deps import State
 from app.web.errors import request_id_of
-from app.web.gateway import refused_as_asked, stream_completion, unless_gone, whole_answer
+from app.web.gateway import stream_completion, whole_answer
 from app.web.gateway_keys import key_of
 from app.web.requests import deps_of, header_values
 from app.web.responses import JSONAnswer
@@ -48,25 +48,30 @@ async def post_message_stream(request: Request[State]) -> Response:
 
 async def _message(request: Request[State], body: Mapping[str, Any]) -> Response:
     head = _head(request, body)
-    if (relayed := _relay(request, head)) is not None:
+    if (relayed := await _relay(request, head)) is not None:
         if head.asked.stream:
             return await stream_completion(request, relayed, RelayEncoder(request_id_of(request.scope)))
         return await _whole(request, relayed)
     deps = deps_of(request)
     asked = await apart(await is_large(request), read_request, body)
-    completion = await deps.completions.open(asked, headers=header_values(request), key=key_of(request))
+    completion = await deps.completions.open(
+        asked, headers=header_values(request), key=key_of(request), relayed=head.relayed
+    )
     answer = Head(f"msg_{deps.new_id()}", completion.model)
     if asked.stream:
         encoder = MessageEncoder(answer, asked.notes, request_id_of(request.scope))
         return await stream_completion(request, completion, encoder)
-    return JSONAnswer(to_message(await whole_answer(request, completion), answer, asked.notes))
+    answered = await whole_answer(request, completion)
+    if answered.verbatim is not None:
+        return _as_it_is(answered.verbatim)
+    return JSONAnswer(to_message(answered, answer, asked.notes))
 
 
 async def post_count_tokens(request: Request[State]) -> Response:
     """Services of other formats are not asked: what they would say is estimated."""
     body = await read_object(request)
     head = _head(request, body, counts=True)
-    if (relayed := _relay(request, head)) is not None:
+    if (relayed := await _relay(request, head)) is not None:
         return await _whole(request, relayed)
     asked = await apart(await is_large(request), read_request, body)
     completion = await deps_of(request).completions.open(asked, headers=header_values(request), key=key_of(request))
@@ -80,15 +85,17 @@ def _head(request: Request[State], body: Mapping[str, Any], *, counts: bool = Fa
     return head
 
 
-def _relay(request: Request[State], head: RequestHead) -> Completion | None:
-    return deps_of(request).completions.relay(
+async def _relay(request: Request[State], head: RequestHead) -> Completion | None:
+    return await deps_of(request).completions.relay(
         head.asked, "anthropic", head.relayed, headers=header_values(request), key=key_of(request)
     )
 
 
 async def _whole(request: Request[State], relayed: Completion) -> Response:
-    with refused_as_asked():
-        answer = await unless_gone(request, relayed.verbatim())
+    return _as_it_is((await whole_answer(request, relayed)).verbatim or b"")
+
+
+def _as_it_is(answer: bytes) -> Response:
     return Response(answer, media_type="application/json")
 
 

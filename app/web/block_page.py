@@ -111,7 +111,7 @@ async def _page(
         "block_id": block_id,
         "fields": _EMPTY | dict(fields),
         "problems": ({"preset": lost} if lost else {}) | dict(problems),
-        "presets": configuration.chats,
+        "presets": configuration.chats(fields.get("preset", "")),
         "standing_preset": _resolve(deps, {})[0].preset,
         "preset": resolved.preset,
         "inherited": {name: _text(value) for name, value in inherited.values.said().items()},

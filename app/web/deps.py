@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from app.chat.answerers import Answerers
 from app.chat.attachments import Attachments
-from app.chat.completion import Completions
+from app.chat.completions import Completions
 from app.chat.embedding import Embeddings
 from app.chat.gateway_keys import GatewayKeys
 from app.chat.live import LiveRuns

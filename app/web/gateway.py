@@ -76,7 +76,7 @@ async def unless_gone(request: Request[State], work: Coroutine[Any, Any, _T]) ->
         ClientDisconnect: the client has left.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(disconnected(request))
+    gone = asyncio.ensure_future(disconnected(request.receive))
     try:
         await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -97,7 +97,9 @@ def refused_as_asked() -> Iterator[None]:
     except PresetRefused:
         raise
     except ProviderRejected as error:
-        raise Refusal(400, error.code, error.message) from None
+        refusal = Refusal(400, error.code, error.message)
+        refusal.reason = error.reason
+        raise refusal from None
 
 
 async def _first_words(events: AsyncGenerator[Sequence[ModelEvent], None]) -> Sequence[ModelEvent]:

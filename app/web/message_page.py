@@ -107,7 +107,7 @@ async def _page(request: Request[State], message_id: str, *, notice: str = "", s
         version=found.version,
         details=answer_details(message.metadata, preset_titles(configuration)) if message.role == "assistant" else (),
         notes=describe_ending(message.metadata).notes if message.role == "assistant" else (),
-        presets=configuration.chats,
+        presets=configuration.chats(),
         rated=(await deps.feedback.of(block_id)).get(message_id),
         notice=notice,
     )

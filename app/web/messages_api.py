@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.chat.trash import KEPT_SECONDS
 from app.core.errors import InvalidRequest, NotFound
+from app.core.times import written
 from app.web.body import read_object
 from app.web.deps import State
 from app.web.files_api import with_usable_addresses
@@ -110,6 +111,6 @@ def _moment(since: str | None) -> str:
     try:
         moment = datetime.fromisoformat(since)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return written(moment)
     except (ValueError, OverflowError):
         raise InvalidRequest("`since` must be a date or a time, such as 2026-11-21T12:00:00Z.", param="since") from None

@@ -46,11 +46,13 @@ async def get_models(request: Request[State]) -> Response:
 
 
 async def get_model(request: Request[State]) -> Response:
+    """A preset, or whatever else can be named as a model and leads to one."""
     name = str(request.path_params["model"]).removeprefix("ai@")
     found = next((preset for preset in _presets(request) if preset.name == name), None)
+    found = found or deps_of(request).completions.known(name, key_of(request))
     if found is None:
         raise NotFound(NO_SUCH_MODEL, param="model")
-    return JSONAnswer(_shown(found))
+    return JSONAnswer({**_shown(found), "id": name})
 
 
 def _presets(request: Request[State]) -> Sequence[Preset]:

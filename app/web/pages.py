@@ -27,7 +27,7 @@ from app.web.deps import Deps, State
 from app.web.requests import block_id_of, deps_of, preset_of
 from app.web.streaming import next_batch, stream_response
 from app.web.templates import app_page
-from app.web.transcripts import Transcript, load_transcript
+from app.web.transcripts import Transcript, load_part, load_transcript
 from app.web.turn_form import TurnForm, read_form, turn_of
 from app.web.welcome import welcome_values
 from app.wire.html import HtmlEncoder
@@ -46,14 +46,15 @@ _FEW, _LITTLE = 20, 400
 
 
 async def get_home(request: Request[State]) -> Response:
-    """A new chat. `?preset=` chooses who answers it, `?template=` what stands in the box."""
+    """A new chat. `?preset=` chooses who answers it, `?template=` or `?text=` what stands in the box."""
     deps = deps_of(request)
     if (name := request.query_params.get("template")) is not None:
         template = (await deps.prompts.find(name)).template
         if not isinstance(template.content, str) or any(variable.required for variable in template.variables):
             return RedirectResponse(f"/templates/{name}#try", status_code=303)
         return await begin_with(request, template.filled({}))
-    return await chat_page(request, f"chat-{deps.new_id()}", chosen=request.query_params.get("preset"))
+    refused = TurnForm({"text": text}) if (text := request.query_params.get("text")) else None
+    return await chat_page(request, f"chat-{deps.new_id()}", chosen=request.query_params.get("preset"), refused=refused)
 
 
 async def begin_with(request: Request[State], content: Content) -> Response:
@@ -68,14 +69,17 @@ async def begin_with(request: Request[State], content: Content) -> Response:
 
 async def get_conversation_page(request: Request[State]) -> Response:
     """`?edit=` names a question that the composer shall hold, to be asked differently; `?before=` shows the messages
-    above those of the page that gave it; `?branch=` offers to show another version, where a search has found something,
-    and `?removed=` to bring back what was deleted just now.
+    above those of the page that gave it, with `?at=` those from that one on, with `?after=` those behind it; `?branch=`
+    offers to show another version, where a search has found something, and `?removed=` to bring back what was deleted
+    just now.
     """
     deps, block_id = deps_of(request), block_id_of(request)
     if (await deps.store.block(block_id)).get("ai:store") is False:
         return RedirectResponse(f"/temporary/{block_id}", status_code=303)
     if (before := request.query_params.get("before")) is not None:
         return await _earlier_page(request, block_id, before)
+    if await deps.trash.holds(block_id):
+        return await chat_page(request, f"chat-{deps.new_id()}", deleted=block_id)
     query = request.query_params
     return await chat_page(
         request, block_id, editing=query.get("edit"), found=query.get("branch"), removed=query.get("removed")
@@ -85,7 +89,9 @@ async def get_conversation_page(request: Request[State]) -> Response:
 async def _earlier_page(request: Request[State], block_id: str, before: str) -> Response:
     """The messages above those that a page shows: for htmx what is put there, else a page of their own."""
     deps = deps_of(request)
-    if (transcript := await load_transcript(deps, block_id, before=before)) is None:
+    at, after = request.query_params.get("at"), request.query_params.get("after")
+    transcript = await load_part(deps, block_id, before=before, at=at, after=after) if at or after else None
+    if (transcript := transcript or await load_transcript(deps, block_id, before=before)) is None:
         raise NotFound("There is no such conversation.")
     if "hx-request" in request.headers:
         return HTMLResponse(await asyncio.to_thread(render_transcript, deps.templates, transcript.values))
@@ -107,9 +113,11 @@ async def post_turn(request: Request[State]) -> Response:
     running = deps.runs.running(block_id)
     if live and running is not None and running.message_id == fields.get("continue"):
         return await _attach(deps, block_id)  # asked for in another tab too
-    messages = (await _present(deps, block_id))[1].messages
-    behind = _is_behind(messages, fields.get("after"))
+    messages: Sequence[UIMessage] = ()
+    behind = False
     try:
+        messages = await _shown_messages(deps, block_id, fields.get("after"))
+        behind = _is_behind(messages, fields.get("after"))
         if (branch := fields.get("branch")) is not None:
             conversation = await _choose(deps, block_id, branch)
             return stream_whole(deps, conversation) if live else _redirect(block_id)
@@ -174,6 +182,7 @@ async def chat_page(
     editing: str | None = None,
     found: str | None = None,
     removed: str | None = None,
+    deleted: str | None = None,
 ) -> Response:
     deps = deps_of(request)
     run, transcript = await _present(deps, block_id)
@@ -193,11 +202,12 @@ async def chat_page(
         "message_id": deps.new_id(),
         "edited": edited,
         "history": history,
-        "presets": deps.configuration().chats,
+        "presets": deps.configuration().chats(chosen),
         "chosen": chosen,
         "notice": notice,
         "found": found,
         "removed": removed,
+        "deleted": deleted,
         **composer_values(deps, refused, edited),
         **(await welcome_values(deps, chosen) if not messages else {}),
     }
@@ -211,6 +221,18 @@ async def _present(deps: Deps, block_id: str) -> tuple[Run | None, Transcript]:
         transcript = await load_transcript(deps, block_id, without=run.message_id if run is not None else None)
         if deps.runs.running(block_id) is run:
             return run, transcript or Transcript()
+
+
+async def _shown_messages(deps: Deps, block_id: str, after: str | None) -> Sequence[UIMessage]:
+    """What a page that ends with what `after` says goes on with. Deleted in another tab meanwhile, it is brought back:
+    otherwise the turn would begin a new conversation in its place.
+    """
+    messages = (await _present(deps, block_id))[1].messages
+    if messages or not after:
+        return messages
+    if not await deps.trash.restore(block_id):
+        raise NotFound("This conversation has been deleted. Your message is still in the box: send it in a new chat.")
+    return (await _present(deps, block_id))[1].messages
 
 
 async def _with_edited(
@@ -332,6 +354,9 @@ async def _fragments(
             await asyncio.sleep(max(FLUSH_SECONDS, _REST * (time.monotonic() - began)))
             batch = await next_batch(events)
         ended = await load_transcript(deps, run.block_id) or Transcript()
+        if not encoder.has_begun and ended.messages and ended.messages[-1].id != run.user_message_id:
+            # Nothing came of it: what the page showed below the question stands there again.
+            yield await asyncio.to_thread(encoder.transcript, ended.values, mark_of_messages(ended.messages))
         place, told = (ended.places or {}).get(run.message_id), ended.told_before(run.message_id)
         said = await history() if history is not None else None
         rated = ended.ratings.get(run.message_id)

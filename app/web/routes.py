@@ -124,7 +124,7 @@ def _gateway() -> list[Route]:
         ("POST", "/v1/messages/stream", anthropic_api.post_message_stream),
         ("POST", "/v1/messages/count_tokens", anthropic_api.post_count_tokens),
         ("GET", "/v1/models", models_api.get_models),
-        ("GET", "/v1/models/{model}", models_api.get_model),
+        ("GET", "/v1/models/{model:path}", models_api.get_model),
         ("POST", "/v1/chat/completions", openai_api.post_chat_completion),
         ("POST", "/v1/responses", openai_api.post_response),
         ("POST", "/v1/embeddings", embeddings_api.post_embeddings),

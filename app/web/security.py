@@ -259,7 +259,7 @@ class _Answer:
         added.append((b"x-request-id", self._scope[REQUEST_ID].encode()))
         if path.startswith("/v1/"):
             added.append((b"request-id", self._scope[REQUEST_ID].encode()))  # as Anthropic's SDKs look for it
-        if b"cache-control" not in headers and not path.startswith("/static/"):
+        if b"cache-control" not in headers:
             added.append((b"cache-control", b"no-store"))
         if headers.get(b"content-type", b"").startswith(b"text/html"):
             added.extend(_EVERY_PAGE)

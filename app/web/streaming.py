@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
+import anyio
 from sse_starlette import EventSourceResponse
-from sse_starlette.sse import AppStatus
+from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -31,9 +32,6 @@ WRITE = "palaver.write"
 where that cannot be, because the client is slow or the response has not begun; then nothing was sent.
 """
 
-# Streams end when their runs end, and those are drained by `app.main`: cutting them at SIGTERM would lose their ends.
-AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-
 
 async def stream_run(request: Request[State], receiver: Receiver, encoder: Encoder) -> Response:
     """The response for what `receiver` gets. A client that leaves before the first word is noticed.
@@ -52,36 +50,21 @@ async def stream_run(request: Request[State], receiver: Receiver, encoder: Encod
         receiver.close()
         raise RunFailed(failure.text, code=failure.code, status=failure.status, retry_after=failure.retry_after)
     write = request.scope.get("extensions", {}).get(WRITE, {}).get("write")
-    return _Reading(receiver, stream_response(_body(receiver, encoder, write), encoder))
-
-
-class _Reading(Response):
-    """A response whose reader leaves with it, even if its body never began."""
-
-    def __init__(self, receiver: Receiver, response: Response) -> None:
-        super().__init__()
-        self._receiver = receiver
-        self._response = response
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._response(scope, receive, send)
-        finally:
-            self._receiver.close()
+    return stream_response(_body(receiver, encoder, write), encoder, receiver.close)
 
 
 async def _has_begun(request: Request[State], receiver: Receiver, encoder: Encoder) -> bool:
     """Wait for the run's first word, or until keep-alives must flow; False if the client has left meanwhile."""
-    begun = asyncio.ensure_future(receiver.begin())
-    gone = asyncio.ensure_future(disconnected(request))
-    try:
-        # Without keep-alives there is nothing to send, so nothing is gained by committing early.
-        patience = FIRST_EVENT_SECONDS if encoder.keep_alive else None
-        await asyncio.wait([begun, gone], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        return not gone.done()
-    finally:
-        begun.cancel()
-        gone.cancel()
+    # Without keep-alives there is nothing to send, so nothing is gained by committing early.
+    with anyio.move_on_after(FIRST_EVENT_SECONDS if encoder.keep_alive else None) as waiting:
+        gone = asyncio.ensure_future(disconnected(request.receive))
+        gone.add_done_callback(lambda _: waiting.cancel())
+        try:
+            await receiver.begin()
+        finally:
+            left = gone.done()
+            gone.cancel()
+    return not left
 
 
 class Format(Protocol):
@@ -92,17 +75,77 @@ class Format(Protocol):
     keep_alive: bytes
 
 
-def stream_response(body: AsyncGenerator[bytes, None], encoder: Format) -> Response:
-    """Bytes as they come, with the format's headers and keep-alives."""
-    return EventSourceResponse(
-        body,
-        media_type=encoder.media_type,
-        headers=dict(encoder.headers),
-        sep="\n",
-        ping=KEEP_ALIVE_SECONDS if encoder.keep_alive else 0,
-        ping_message_factory=lambda: encoder.keep_alive,  # type: ignore[arg-type,return-value]  # bytes pass through
-        send_timeout=SEND_TIMEOUT_SECONDS,
-    )
+class EventStream(EventSourceResponse):
+    """sse-starlette's response, sent by the task of its request.
+
+    As it comes it starts four tasks for each stream, which cost more time and memory than all else of a response. Here
+    is one beside it: it notices that the client leaves, and keeps a quiet connection alive.
+    """
+
+    def __init__(self, body: AsyncGenerator[bytes, None], encoder: Format, ended: Callable[[], None]) -> None:
+        """`ended` is called when the client has been served, or has left, even if the body never began."""
+        super().__init__(
+            body,
+            media_type=encoder.media_type,
+            headers=dict(encoder.headers),
+            ping=KEEP_ALIVE_SECONDS if encoder.keep_alive else 0,
+            send_timeout=SEND_TIMEOUT_SECONDS,
+        )
+        self._body = body
+        self._keep_alive = encoder.keep_alive
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises SendTimeoutError where the client takes nothing."""
+        try:
+            if scope["method"] == "HEAD":
+                await super().__call__(scope, receive, send)
+            else:
+                await self._serve(receive, send)
+        finally:
+            self._ended()
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
+        with anyio.CancelScope() as streaming:
+            companion = asyncio.ensure_future(self._accompany(receive, send))
+            companion.add_done_callback(lambda _: streaming.cancel())
+            try:
+                async with aclosing(self._body):
+                    await self._stream(send)
+            finally:
+                companion.cancel()
+        if companion.done() and not companion.cancelled():
+            companion.result()
+
+    async def _stream(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for data in self._body:
+            await self._send(send, data)
+        self.active = False
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _accompany(self, receive: Receive, send: Send) -> None:
+        """Return when the client has left."""
+        while True:
+            with anyio.move_on_after(self.ping_interval or None):
+                await disconnected(receive)
+                return
+            if self.active:
+                await self._send(send, self._keep_alive)
+
+    async def _send(self, send: Send, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(self.send_timeout):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        except TimeoutError:
+            raise SendTimeoutError from None
+
+
+def stream_response(
+    body: AsyncGenerator[bytes, None], encoder: Format, ended: Callable[[], None] = lambda: None
+) -> Response:
+    """Bytes as they come, with the format's headers and keep-alives; `ended` as `EventStream` has it."""
+    return EventStream(body, encoder, ended)
 
 
 async def _body(receiver: Receiver, encoder: Encoder, write: Write | None) -> AsyncGenerator[bytes, None]:
@@ -116,9 +159,9 @@ async def _body(receiver: Receiver, encoder: Encoder, write: Write | None) -> As
         receiver.close()
 
 
-async def disconnected(request: Request[State]) -> None:
+async def disconnected(receive: Receive) -> None:
     """Returns when the client has left; its body has been read already."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 

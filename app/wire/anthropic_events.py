@@ -76,6 +76,8 @@ class MessageEncoder:
         self._calls = False
         self._number = 0
         """Of blocks that come whole."""
+        self._is_relayed = False
+        """A router has chosen a service of this format."""
 
     def encode(self, events: Sequence[ModelEvent]) -> bytes:
         return b"".join(map(self._encode, events))
@@ -102,7 +104,10 @@ class MessageEncoder:
             case Status():
                 pass
             case ModelFinish():
-                return self._finish(event)
+                return b"" if self._is_relayed else self._finish(event)
+            case Verbatim(data):
+                self._is_relayed = True
+                return data
             case _:
                 return self._encode_other(event)
         return b""

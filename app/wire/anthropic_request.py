@@ -57,6 +57,9 @@ REFUSED: Mapping[str, str] = {
 }
 """Fields without which the answer would be another, where the request must be translated; and what to do instead."""
 
+_UNTHREADED = "thread_unsupported_request"
+"""After which Anthropic's tool runner sends the messages themselves."""
+
 IGNORED = frozenset(
     {"metadata", "service_tier", "inference_geo", "speed", "diagnostics", "user_profile_id", "workspace_id"}
     | {"billing_policy", "betas"}
@@ -106,7 +109,7 @@ def read_head(body: Mapping[str, Any], headers: Mapping[str, str], *, counts: bo
     if _is_own(thinking):
         values = values.model_copy(update={"thinking": _own_thinking(thinking)})
         del rest["thinking"]
-    relayed = Relayed(rest, whole=not stream, counts=counts, headers=headers, cached=cached or frozenset())
+    relayed = Relayed(rest, not stream, counts, headers, cached or frozenset(), values)
     return Head(Asked(model, (), values, stream=stream), relayed, _beyond(body))
 
 
@@ -119,7 +122,9 @@ def read_request(body: Mapping[str, Any]) -> Asked:
     """
     for name, instead in REFUSED.items():
         if body.get(name):
-            raise InvalidRequest(f"`{name}` cannot be translated for this preset. {instead}", param=name)
+            refused = InvalidRequest(f"`{name}` cannot be translated for this preset. {instead}", param=name)
+            refused.reason = _UNTHREADED if name == "thread" else None
+            raise refused
     history = read_history(body["messages"])
     said = {name: body[name] for name in _VALUES if body.get(name) is not None}
     system = [*_system(body.get("system")), *history.system]

@@ -18,6 +18,7 @@ _TYPES = {
 
 
 def error_json(error: AppError, request_id: str) -> dict[str, object]:
+    details = {} if error.reason is None else {"details": {"error_code": error.reason}}
     default = "invalid_request_error" if error.status < _SERVER_ERRORS else "api_error"
     return {
         "type": "error",
@@ -26,6 +27,7 @@ def error_json(error: AppError, request_id: str) -> dict[str, object]:
             "code": error.code,
             "message": error.message,
             "param": error.param,
+            **details,
         },
         "request_id": request_id,
     }

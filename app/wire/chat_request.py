@@ -27,6 +27,9 @@ MAX_ANSWER_PARTS = 5_000
 """Of a message that is the assistant's: the work of many steps."""
 ROLES = ("user", "assistant", "system")
 
+_MOST_OF_A_NAME = 80
+"""Characters of a field's name in an error: some fields are named by the client."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -188,7 +191,7 @@ def _validated(values: list[dict[str, Any]], where: str) -> tuple[UIMessage, ...
         rest = first["loc"]
         # pydantic names the union's tag between a part's index and its field; people do not know it
         fields = [step for i, step in enumerate(rest) if not (i == 2 and rest[0] == "parts")]
-        path += "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fields)
+        path += "".join(f"[{step}]" if isinstance(step, int) else f".{step[:_MOST_OF_A_NAME]}" for step in fields)
         raise InvalidRequest(f"{path}: {_SENTENCES.get(first['type'], first['msg'])}.", param=path) from None
     return tuple(messages)
 

@@ -1,7 +1,7 @@
 """Blocks that go on for long: what came of them is shown once, line by line, and never made again while they grow.
 
-Each stands last among the finished blocks. It is fed the text that is not shown yet, and gives back what it could not
-show: half a row, an item that may still go on.
+Each stands last among the finished blocks, a long table before the number of its rows. It is fed the text that is not
+shown yet, and gives back what it could not show: half a row, an item that may still go on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from html import escape
 from typing import Any, Protocol
 
 from app.wire.code_blocks import bar, language_of
-from app.wire.markdown import FINISHED, ROWS, lines_of, structure, to_html, whole_characters
+from app.wire.markdown import FINISHED, ROWS, all_rows, lines_of, more_rows, structure, to_html, whole_characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Change:
     swap: str
     """htmx's name for how `html` gets there."""
     html: str
+    is_text: bool = False
+    """It makes no place for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class GrowingCode:
 
 
 class GrowingTable:
-    """Shown row by row, in groups of as many rows as `render` makes."""
+    """Shown row by row, in the groups that `render` makes. Beyond the first group it says how many rows there are."""
 
     kind = "table_open"
 
@@ -185,6 +187,8 @@ class GrowingTable:
         return rest
 
     def _append(self, rows: list[str], changes: list[Change]) -> None:
+        self._count(len(rows), changes)
+        table = "done>:nth-last-child(2)" if self._rows + len(rows) > ROWS else "done>:last-child"
         while rows:
             here = self._rows % ROWS
             group, rows = rows[: ROWS - here], rows[ROWS - here :]
@@ -192,11 +196,18 @@ class GrowingTable:
             start, end = html.index("<tbody>"), html.rindex("</tbody>")
             if here:
                 inner = html[start + len("<tbody>") : end].lstrip("\n")
-                changes.append(Change("done>:last-child>:last-child", "beforeend", inner))
+                changes.append(Change(f"{table}>:last-child", "beforeend", inner))
             else:
-                changes.append(Change("done>:last-child", "beforeend", html[start : html.rindex("</table>")]))
+                changes.append(Change(table, "beforeend", html[start : html.rindex("</table>")]))
             self.source.extend(group)
             self._rows += len(group)
+
+    def _count(self, new: int, changes: list[Change]) -> None:
+        rows = self._rows + new
+        if self._rows > ROWS:
+            changes.append(Change("done>:last-child>summary>:first-child", "innerHTML", all_rows(rows), is_text=True))
+        elif rows > ROWS:
+            changes.append(Change("done", "beforeend", more_rows(rows)))
 
 
 class GrowingList:

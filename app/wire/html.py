@@ -143,7 +143,10 @@ class HtmlEncoder:
     def transcript(self, values: Mapping[str, object], mark: str, removed: str | None = None) -> bytes:
         """The one message where the answer is whole already: everything as it is stored, with the mark of its end.
         `removed` is what a message that was deleted just now is brought back by, or empty where one was brought back.
+        Where an answer failed of which nothing is stored, it is said above the box.
         """
+        if error := describe_ending(self._metadata).error:
+            self._partial("notice", "innerHTML", self._parts.refusal(error))
         if removed is not None:
             self._partial("notice", "innerHTML", self._parts.removed(removed) if removed else "")
         self._partial("transcript", "innerHTML", render_transcript(self._templates, values))
@@ -164,6 +167,11 @@ class HtmlEncoder:
             self._write("-status", "innerHTML", escape(self._status))
             self._shown_status = self._status
         return self._flush()
+
+    @property
+    def has_begun(self) -> bool:
+        """There is something of the answer, and it is kept."""
+        return self._begun
 
     @property
     def work(self) -> int:
@@ -322,7 +330,7 @@ class HtmlEncoder:
         for change in changes:
             if touched and ">" in change.place:
                 self._end_message()
-            touched = True
+            touched = touched or not change.is_text
             self._partial(f"{part.element}-{change.place}", change.swap, change.html)
 
     def _learn(self, metadata: Mapping[str, Any]) -> None:

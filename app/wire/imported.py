@@ -15,6 +15,7 @@ from app.core.conversations import Dates
 from app.core.errors import InvalidRequest
 from app.core.feedback import Feedback
 from app.core.messages import UIMessage, parse_messages
+from app.core.times import written
 from app.wire.chat_request import MAX_MESSAGES
 
 LONGEST_TITLE = 200
@@ -101,7 +102,7 @@ def read_date(value: Any) -> str | None:
             date = datetime.fromtimestamp(value, UTC)
         else:
             return None
-        return date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return written(date)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -14,6 +14,9 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from app.core.errors import InvalidJson
 
+_MAX_BITS = 1_023
+"""Of a whole number: JavaScript, and whoever calculates here, makes a float of it."""
+
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 # Keys that make the AI SDK's parser refuse a whole stream; the second one only with a `prototype` inside.
@@ -26,9 +29,8 @@ _LINE_ENDS = tuple((end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\x8
 def parse_json(body: bytes) -> Any:
     """The value in `body`, which must be UTF-8 without a byte order mark.
 
-    Refused besides what is not JSON: nesting deeper than 200, numbers that are not finite or have more than 4,300
-    digits, half surrogate pairs and NUL (no database keeps them), and keys that a `useChat` client refuses when they
-    come back to it.
+    Refused besides what is not JSON: nesting deeper than 200, numbers that no float can be, half surrogate pairs and
+    NUL (no database keeps them), and keys that a `useChat` client refuses when they come back to it.
 
     Raises:
         InvalidJson: without a word of what the body says.
@@ -78,7 +80,7 @@ def _check(value: Any) -> None:
             kind = type(item)
             if kind is dict or kind is list:
                 todo.append(item)
-            elif kind is float and isinf(item):  # 1e999
+            elif (kind is float and isinf(item)) or (kind is int and item.bit_length() > _MAX_BITS):  # 1e999
                 raise InvalidJson("The body contains a number that is out of range.")
 
 

@@ -30,7 +30,7 @@ MAX_CHARACTERS = 64_000
 _MAX_SEARCHED = 1_000_000
 _MAX_CACHED = 8_000
 ROWS = 50
-"""Of a table, that stand in one group: what is added while it grows is laid out with its group."""
+"""Of a table, that are shown until somebody wants to see all."""
 MAX_NESTING = 100
 """Levels. markdown-it drops what is deeper, so such a text is shown as plain text."""
 
@@ -49,13 +49,13 @@ def _render_cached(text: str, around: Surroundings | None) -> str:
 
 def _render_long(text: str, around: Surroundings | None) -> str:
     environment = around.environment if around is not None else {}
-    cut = _limit(text)
+    cut = limit(text)
     if cut is None:
         return to_html(FINISHED, text, environment)
     return to_html(FINISHED, text[:cut], environment) + plain(text[cut:])
 
 
-def _limit(text: str) -> int | None:
+def limit(text: str) -> int | None:
     """Where the part of a text ends that is not shown as plain text."""
     if len(text) <= MAX_CHARACTERS:
         return None
@@ -89,7 +89,7 @@ def structure(text: str) -> list[Token]:
 
 
 def plain(text: str) -> str:
-    return f"<pre>{escape(whole_characters(text))}</pre>\n"
+    return f"<pre>{escape(whole_characters(text), quote=False)}</pre>\n"
 
 
 def to_html(parser: MarkdownIt, text: str, environment: dict[str, Any], *, is_loose: bool = False) -> str:
@@ -232,14 +232,14 @@ def _plain_blocks(state: StateCore) -> None:
 
 
 def _row_groups(state: StateCore) -> None:
-    """The rows of a long table in several bodies."""
-    if sum(token.type == "tr_open" for token in state.tokens) <= ROWS:
-        return
+    """The rows of a long table in several bodies, of which the page shows the first until somebody wants all."""
     tokens: list[Token] = []
     rows, body = 0, None
     for token in state.tokens:
-        if token.type == "tbody_open":
-            rows, body = 0, token
+        if token.type == "table_open":
+            rows = 0
+        elif token.type == "tbody_open":
+            body = token
         elif token.type == "tbody_close":
             body = None
         elif token.type == "tr_open" and body is not None:
@@ -247,7 +247,18 @@ def _row_groups(state: StateCore) -> None:
                 tokens += [Token("tbody_close", "tbody", -1, level=body.level, block=True), body]
             rows += 1
         tokens.append(token)
+        if token.type == "table_close" and rows > ROWS:
+            tokens.append(Token("html_block", "", 0, content=more_rows(rows)))
     state.tokens = tokens
+
+
+def more_rows(rows: int) -> str:
+    """What stands behind a table of so many."""
+    return f'<details class="rows"><summary><span>{all_rows(rows)}</span><span>Show less</span></summary></details>\n'
+
+
+def all_rows(rows: int) -> str:
+    return f"Show all {rows:,} rows"
 
 
 def _host(address: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from app.wire.footnotes import was_wrong
 from app.wire.formulas import BLOCK_OPENERS, MAX_FORMULA
 from app.wire.growing import Block, Change, Growing, begin, blocks_of
-from app.wire.markdown import FINISHED, MARK, MAX_CHARACTERS, lines_of, plain, render, to_html
+from app.wire.markdown import FINISHED, MARK, MAX_CHARACTERS, limit, lines_of, plain, render, to_html, whole_characters
 from app.wire.surroundings import Surroundings
 from app.wire.unfinished import UNFINISHED, presentable
 
@@ -79,7 +79,8 @@ class MarkdownStream:
         """Characters of what is finished, without code."""
         self._counted_pieces = 0
         """Of the source of what is growing."""
-        self._is_plain = False
+        self._plain_from: int | None = None
+        """Where the text has outgrown MAX_CHARACTERS."""
         self._shown = ""
         """The HTML of the tail."""
         self._end: str | None = None
@@ -100,7 +101,7 @@ class MarkdownStream:
     def work(self) -> int:
         """How many characters the next flush may have to parse."""
         new = "".join(self._new)
-        if self._growing is not None and self._growing.kind == "fence":
+        if self._growing is not None and self._is_code:
             return len(new) + (sum(map(len, self._growing.source)) if "`" in new or "~" in new else 0)
         is_letters = self._end is not None and (not new or _LETTERS.fullmatch(new))
         return 0 if is_letters else len(self._tail) + len(new)
@@ -108,22 +109,23 @@ class MarkdownStream:
     def flush(self) -> list[Change]:
         """What has changed since the last call."""
         new = self._take_new()
-        if self._is_plain:
-            self._tail = ""
-            self._finished.append(new)
-            return [Change("done", "beforeend", plain(new))] if new else []
+        if self._plain_from is not None:
+            return self._add_plain()
         if self._end is not None and _LETTERS.fullmatch(new):
             return self._append(new)
-        is_code = self._growing is not None and self._growing.kind == "fence"
+        changes: list[Change] = []
+        is_code = self._is_code
+        if self._is_outgrown and not is_code:
+            self._become_plain(changes)
+            return changes
         is_long = len(self._tail) > _PATIENT and not is_code
         if is_long and len(self._tail) - self._looked_at < len(self._tail) // 16:
             self._end = None
             return []
-        changes: list[Change] = []
         if "\n" in new or is_code or is_long:
             self._advance(changes)
         self._make_tail(changes)
-        if self._counted + len(self._tail) > MAX_CHARACTERS or self._environment.get("too_deep"):
+        if self._is_outgrown or self._environment.get("too_deep"):
             self._become_plain(changes)
         return changes
 
@@ -135,6 +137,23 @@ class MarkdownStream:
         """
         self._take_new(is_end=True)
         changes: list[Change] = []
+        if self._plain_from is not None:
+            changes += self._add_plain()
+        elif self._is_outgrown and not self._is_code:
+            self._become_plain(changes)
+        else:
+            self._finish_tail(changes)
+        environment = self._environment
+        was_cut = self._is_outgrown or self._plain_from is not None
+        if (
+            any(environment.get(reason) for reason in ("references", "too_deep", "is_provisional"))
+            or was_wrong(environment)
+            or (was_cut and self._plain_from != limit(self.text))
+        ):
+            changes = [Change("done", "innerMorph", render(self.text, self._around))]
+        return [*changes, Change("tail", "innerHTML", "")] if self._shown else changes
+
+    def _finish_tail(self, changes: list[Change]) -> None:
         while self._growing is not None:
             self._grow(changes, done=True)
         self._counted += len(self._tail)
@@ -142,15 +161,14 @@ class MarkdownStream:
             changes.append(Change("done", "beforeend", to_html(FINISHED, self._tail, self._environment)))
         self._finished.append(self._tail)
         self._tail = ""
-        environment = self._environment
-        if (
-            self._is_plain
-            or self._counted > MAX_CHARACTERS
-            or any(environment.get(reason) for reason in ("references", "too_deep", "is_provisional"))
-            or was_wrong(environment)
-        ):
-            changes = [Change("done", "innerMorph", render(self.text, self._around))]
-        return [*changes, Change("tail", "innerHTML", "")] if self._shown else changes
+
+    @property
+    def _is_code(self) -> bool:
+        return self._growing is not None and self._growing.kind == "fence"
+
+    @property
+    def _is_outgrown(self) -> bool:
+        return self._counted + len(self._tail) > MAX_CHARACTERS
 
     @property
     def has_marks(self) -> bool:
@@ -245,16 +263,23 @@ class MarkdownStream:
             self._end = ">:last-child" * ends[1].count("</") if ends is not None else None
 
     def _become_plain(self, changes: list[Change]) -> None:
-        self._is_plain = True
-        if self._tail:
-            changes.append(Change("done", "beforeend", plain(self._tail)))
-            self._finished.append(self._tail)
-        if self._growing is not None:
-            self._finished.insert(-1 if self._tail else len(self._finished), "".join(self._growing.source))
-            self._growing = None
-        self._tail = ""
-        changes.append(Change("tail", "innerHTML", ""))
+        """Where `render` does, if that is not shown otherwise already."""
+        text = self.text
+        shown = len(text) - len(self._tail)
+        self._plain_from = max(shown, limit(text) or 0)
+        self._tail = text[shown : self._plain_from]
+        self._finish_tail(changes)
+        changes.append(Change("done", "beforeend", plain(text[self._plain_from :])))
+        self._finished.append(text[self._plain_from :])
+        if self._shown:
+            changes.append(Change("tail", "innerHTML", ""))
         self._shown, self._end = "", None
+
+    def _add_plain(self) -> list[Change]:
+        new, self._tail = self._tail, ""
+        self._finished.append(new)
+        html = escape(whole_characters(new), quote=False)
+        return [Change("done>:last-child", "beforeend", html)] if new else []
 
 
 def _copied(environment: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from app.core.events import (
     ReasoningEnd,
     SourceUrl,
     TextDelta,
+    TextStart,
     ToolInputAvailable,
     ToolInputDelta,
     ToolInputError,
@@ -32,7 +33,7 @@ from app.core.events import (
 )
 from app.core.gateway import Answered
 from app.core.messages import ProviderMetadata
-from app.core.model import Media, Reasoning, ToolCall
+from app.core.model import Content, Media, Reasoning, Text, ToolCall
 from app.wire.json import dump_json
 from app.wire.reasoning_details import to_details
 from app.wire.sse import DONE, HEADERS, KEEP_ALIVE, MEDIA_TYPE, frame
@@ -72,7 +73,7 @@ def to_completion(answered: Answered, head: Head, notes: Sequence[CallWarning]) 
         "index": 0,
         "message": _message(answered),
         "logprobs": None,
-        "finish_reason": _finish_reason(finish),
+        "finish_reason": _finish_reason(finish, refuses=any(map(_refuses, answered.content))),
     }
     head = replace(head, model=answered.model or head.model)
     completion = {**head.to_wire("chat.completion"), "choices": [choice], "usage": to_usage(finish.usage)}
@@ -107,7 +108,7 @@ def _message(answered: Answered) -> dict[str, Any]:
         "annotations": [_citation(source) for source in answered.sources],
         "images": [_image(f"data:{file.media_type};base64,{file.data}") for file in files],
     }
-    message = {"role": "assistant", "content": answered.text or None, "refusal": _refusal(answered.finish)}
+    message = {"role": "assistant", "content": answered.text or None, "refusal": answered.refusal}
     return message | {name: value for name, value in rest.items() if value}
 
 
@@ -147,14 +148,15 @@ def _citation(source: SourceUrl) -> dict[str, Any]:
     return {"type": "url_citation", "url_citation": cited}
 
 
-def _finish_reason(finish: ModelFinish) -> str:
+def _refuses(content: Content) -> bool:
+    return isinstance(content, Text) and content.refuses
+
+
+def _finish_reason(finish: ModelFinish, *, refuses: bool) -> str:
+    """`refuses`: the model itself, which is an ordinary end."""
     if finish.reason == "error":
         raise ProviderBroken(finish.explanation or "The model ended its answer with an error. Try again.")
-    return _FINISH_REASONS[finish.reason]
-
-
-def _refusal(finish: ModelFinish) -> str | None:
-    return finish.explanation if finish.reason == "content-filter" else None
+    return "stop" if refuses else _FINISH_REASONS[finish.reason]
 
 
 def _warnings(warnings: Sequence[CallWarning]) -> dict[str, Any]:
@@ -178,6 +180,8 @@ class CompletionEncoder:
         self._extras: dict[str, Mapping[str, Any]] = {}
         """What a service wants back with a call, by its id, until it is told."""
         self._with_arguments: set[str] = set()
+        self._refusals: set[str] = set()
+        """Parts in which the model says why it does not answer."""
         self._thoughts: list[str] = []
         """Of the piece of thinking that is on its way."""
         self._has_thought = False
@@ -202,8 +206,8 @@ class CompletionEncoder:
 
     def _encode(self, event: ModelEvent) -> bytes:
         match event:
-            case TextDelta(_, delta):
-                return self._chunk({"content": delta})
+            case TextDelta(part, delta):
+                return self._chunk({"refusal" if part in self._refusals else "content": delta})
             case ReasoningDelta(_, delta):
                 apart = "\n\n" if self._has_thought and not self._thoughts else ""
                 self._thoughts.append(delta)
@@ -223,6 +227,9 @@ class CompletionEncoder:
         match event:
             case ReasoningEnd():
                 return self._end_thought(event)
+            case TextStart(part, refuses=True):
+                self._refusals.add(part)
+                return b""
             case ToolInputStart() if not event.provider_executed:
                 return self._begin_call(event.tool_call_id, event.tool_name)
             case ToolInputAvailable() | ToolInputError() if not event.provider_executed:
@@ -266,11 +273,11 @@ class CompletionEncoder:
 
     def _finish(self, finish: ModelFinish) -> bytes:
         try:
-            reason = _finish_reason(finish)
+            reason = _finish_reason(finish, refuses=bool(self._refusals))
         except ProviderBroken as error:
             return self.fail(error)
-        refusal = _refusal(finish)
-        out = self._chunk({"refusal": refusal} if refusal else {}, reason, _warnings(self._warnings))
+        explains = finish.reason == "content-filter" and finish.explanation and not self._refusals
+        out = self._chunk({"refusal": finish.explanation} if explains else {}, reason, _warnings(self._warnings))
         if self._include_usage:
             out += frame({**self._head, "choices": [], "usage": to_usage(finish.usage)})
         return out + DONE

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from app.core.attached import attached
+from app.core.convert import FILE_MADE
 from app.core.errors import InvalidRequest, UnsupportedContent
 from app.core.files import AUDIO_TYPES, IMAGE_TYPES, PDF
 from app.core.heal import Dialogue
@@ -35,6 +36,8 @@ class Conversation:
         self._results: dict[str, ToolResult | None] = {}
         """Of the waiting answer's calls, by id, in their order."""
         self._names: dict[str, str] = {}
+        self._files: list[Content] = []
+        """In those results: not every service takes them there, so they stand behind."""
 
     def instruct(self, text: str) -> None:
         self._system.append(text)
@@ -57,9 +60,13 @@ class Conversation:
         """Whether a result of this call can come now."""
         return isinstance(call_id, str) and call_id in self._results
 
-    def add_result(self, call_id: str, output: str) -> None:
-        """Of a call that is awaited."""
-        self._results[call_id] = ToolResult(call_id, self._names[call_id], output)
+    def add_result(self, call_id: str, output: Sequence[Content]) -> None:
+        """Of a call that is awaited: texts and files."""
+        files = [item for item in output if not isinstance(item, Text)]
+        said = "\n".join(item.text for item in output if isinstance(item, Text))
+        said = said or ("The result is a file." if files else "")
+        self._results[call_id] = ToolResult(call_id, self._names[call_id], said)
+        self._files += files
 
     def whole(self, field: str) -> tuple[str | None, tuple[ModelMessage, ...]]:
         """The system prompt, None where there is none, and what was said. `field` of the request holds it."""
@@ -84,6 +91,9 @@ class Conversation:
         if any(not isinstance(item, Reasoning) for item in content):  # thinking that led to nothing
             begins = isinstance(content[0], Reasoning)
             self._dialogue.answer(content, results, where, joined=not begins)
+        if self._files:
+            self._dialogue.ask([Text(FILE_MADE), *self._files], where)
+            self._files = []
 
 
 def read_picture(url: str, where: str) -> Content:

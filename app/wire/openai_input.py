@@ -114,7 +114,7 @@ class _History:
                 self.conversation.instruct(_text(content, place))
             case "user":
                 self.end_answer()
-                self.conversation.ask(_user_content(content, place), where)
+                self.conversation.ask(_content(content, place), where)
             case "assistant":
                 phase = item.get("phase")
                 metadata: ProviderMetadata | None = {CLIENT: {"phase": phase}} if phase in PHASES else None
@@ -143,7 +143,7 @@ class _History:
                 "`call_id`.",
                 param=f"{where}.call_id",
             )
-        self.conversation.add_result(call_id, _text(item.get("output"), f"{where}.output"))
+        self.conversation.add_result(call_id, _content(item.get("output"), f"{where}.output"))
 
 
 def _call(item: Mapping[str, Any], where: str) -> ToolCall:
@@ -155,18 +155,19 @@ def _call(item: Mapping[str, Any], where: str) -> ToolCall:
     )
 
 
-def _user_content(content: Any, where: str) -> list[Content]:
+def _content(content: Any, where: str) -> list[Content]:
+    """What a user says, or a function gives back."""
     if isinstance(content, str):
         return [Text(content)] if content.strip() else []
     if not isinstance(content, list):
         raise InvalidRequest(f"{where} must be a string or a list of parts.", param=where)
-    parts = [_user_part(part, f"{where}[{index}]") for index, part in enumerate(content)]
+    parts = [_part(part, f"{where}[{index}]") for index, part in enumerate(content)]
     return [part for part in parts if not isinstance(part, Text) or part.text.strip()]
 
 
-def _user_part(part: Any, where: str) -> Content:
+def _part(part: Any, where: str) -> Content:
     match part:
-        case {"type": "input_text", "text": str(text)}:
+        case {"type": "input_text" | "output_text", "text": str(text)}:
             return Text(text)
         case {"type": "input_image", "image_url": str(url)}:
             return read_picture(url, f"{where}.image_url")

@@ -75,7 +75,7 @@ def _add_result(conversation: Conversation, message: Mapping[str, Any], where: s
             "`tool_call_id`.",
             param=f"{where}.tool_call_id",
         )
-    conversation.add_result(call_id, _text(message.get("content"), f"{where}.content"))
+    conversation.add_result(call_id, [Text(_text(message.get("content"), f"{where}.content"))])
 
 
 def _user_content(content: Any, where: str) -> list[Content]:

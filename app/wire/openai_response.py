@@ -72,11 +72,14 @@ def to_response(answered: Answered, head: Head, notes: Sequence[CallWarning]) ->
         ProviderBroken: the model ended in an error.
     """
     head = replace(head, model=answered.model or head.model)
-    return ended(head, _output(answered, head), answered.finish, [*notes, *answered.warnings])
+    warnings = [*notes, *answered.warnings]
+    return ended(head, _output(answered, head), answered.finish, warnings, refuses=answered.refusal is not None)
 
 
-def ended(head: Head, output: Sequence[Item], finish: ModelFinish, warnings: Sequence[CallWarning]) -> dict[str, Any]:
-    """The answer at its end.
+def ended(
+    head: Head, output: Sequence[Item], finish: ModelFinish, warnings: Sequence[CallWarning], *, refuses: bool
+) -> dict[str, Any]:
+    """The answer at its end. `refuses`: it says why it is none, or no more, so it is complete.
 
     Raises:
         ProviderBroken: the model ended in an error.
@@ -84,18 +87,15 @@ def ended(head: Head, output: Sequence[Item], finish: ModelFinish, warnings: Seq
     if finish.reason == "error":
         raise ProviderBroken(finish.explanation or "The model ended its answer with an error. Try again.")
     told = [{"setting": warning.setting, "details": warning.details} for warning in dict.fromkeys(warnings)]
-    why = _WHY_INCOMPLETE.get(finish.reason)
+    status = status_of(finish, refuses=refuses)
+    why = _WHY_INCOMPLETE[finish.reason] if status == INCOMPLETE else None
     details = None if why is None else {"reason": why}
     more = {"incomplete_details": details, "usage": to_usage(finish.usage), **({"warnings": told} if told else {})}
-    return head.to_wire(status_of(finish), output, **more)
+    return head.to_wire(status, output, **more)
 
 
-def status_of(finish: ModelFinish) -> str:
-    return INCOMPLETE if finish.reason in _WHY_INCOMPLETE else COMPLETED
-
-
-def refusal_of(finish: ModelFinish) -> str | None:
-    return finish.explanation if finish.reason == "content-filter" else None
+def status_of(finish: ModelFinish, *, refuses: bool) -> str:
+    return INCOMPLETE if finish.reason in _WHY_INCOMPLETE and not refuses else COMPLETED
 
 
 def to_usage(usage: Usage) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _output(answered: Answered, head: Head) -> list[Item]:
 
     for content in answered.content:
         if isinstance(content, Text):
-            texts.append(content.text)
+            texts.append("" if content.refuses else content.text)
             if (phase := phase_of(content.provider_metadata)) is not None:
                 end_message(phase)
         elif made := _items(content):
@@ -215,9 +215,9 @@ def _add_to_message(items: list[Item], answered: Answered) -> None:
     said = next((item for item in reversed(items) if item["type"] == "message"), None)
     for part in said["content"] if said is not None else ():
         part["annotations"] = [*map(annotation, answered.sources)]
-    if (refusal := refusal_of(answered.finish)) is not None:
+    if (refusal := answered.refusal) is not None:
         if said is None or items[-1] is not said:
             items.append(message([], COMPLETED))
         items[-1]["content"].append(refusal_part(refusal))
     if items and items[-1]["type"] == "message":
-        items[-1]["status"] = status_of(answered.finish)
+        items[-1]["status"] = status_of(answered.finish, refuses=refusal is not None)

@@ -23,6 +23,7 @@ from app.core.events import (
     Status,
     TextDelta,
     TextEnd,
+    TextStart,
     ToolInputAvailable,
     ToolInputDelta,
     ToolInputError,
@@ -43,7 +44,6 @@ from app.wire.openai_response import (
     message,
     phase_of,
     pictures,
-    refusal_of,
     refusal_part,
     status_of,
     summary_part,
@@ -96,6 +96,8 @@ class ResponseEncoder:
         self._message: _Growing | None = None
         self._texts: set[str] = set()
         """Parts that are being written into the message."""
+        self._refusals: dict[str, list[str]] = {}
+        """What is said of why there is no answer, by its part; told at the end."""
         self._sources: list[SourceUrl] = []
         """For the message that ends next."""
         self._thoughts: dict[str, _Growing] = {}
@@ -114,6 +116,8 @@ class ResponseEncoder:
 
     def _encode(self, event: ModelEvent) -> bytes:
         match event:
+            case TextDelta(part, delta) if part in self._refusals:
+                self._refusals[part].append(delta)
             case TextDelta(part, delta) if delta:
                 out = self._begin_text() if self._message is None else b""
                 self._texts.add(part)
@@ -137,6 +141,9 @@ class ResponseEncoder:
 
     def _encode_other(self, event: ModelEvent) -> bytes:
         match event:
+            case TextStart(part, refuses=True):
+                self._refusals[part] = []
+                return b""
             case TextEnd(part, metadata):
                 self._texts.discard(part)
                 phase = phase_of(metadata)
@@ -292,9 +299,13 @@ class ResponseEncoder:
             out += self._end_thought(part, None)
         for call_id in list(self._calls):
             out += self._end_arguments(call_id, INCOMPLETE)
-        out += self._end_message(status_of(finish), refusal=refusal_of(finish))
+        refusal = "".join(piece for said in self._refusals.values() for piece in said) or None
+        if finish.reason == "content-filter":
+            refusal = refusal or finish.explanation
+        refuses = refusal is not None
+        out += self._end_message(status_of(finish, refuses=refuses), refusal=refusal)
         try:
-            response = ended(self._head, self._ended_items(), finish, self._warnings)
+            response = ended(self._head, self._ended_items(), finish, self._warnings, refuses=refuses)
         except ProviderBroken as error:
             return out + self.fail(error)
         return out + self._event(f"response.{response['status']}", response=response)

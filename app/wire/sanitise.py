@@ -89,7 +89,7 @@ _cleaner = nh3.Cleaner(
     allowed_classes={
         "span": {name for name in STANDARD_TYPES.values() if name},  # pygments
         "div": {"code", "code-bar"},
-        "details": {"fold"},
+        "details": {"fold", "rows"},
         "ol": {"footnotes"},
     },
     tag_attribute_values={"input": {"checked": {""}}},  # the boxes of a task list

@@ -145,6 +145,30 @@ def test_tools_over_two_turns_with_every_service(service, service_client, servic
     assert "9 m/s" in sent.body.decode()
 
 
+@anthropic.beta_tool
+def rain(city: str) -> str:
+    """Whether it rains.
+
+    Args:
+        city: where.
+    """
+    return f"Wet in {city}."
+
+
+def test_the_sdks_tool_runner_works_where_no_thread_is_kept(service, service_client, services_upstream):
+    """It asks for one first, and sends the messages themselves when it is told why there is none."""
+    unthreaded = {"type": "invalid_request_error", "details": {"error_code": "thread_unsupported_request"}}
+    replies = [whole_or_streamed(service, said, False) for said in (calling(1, "rain"), Said("So it is.", number=2))]
+    if service.provider == "anthropic":
+        replies.insert(0, json_reply(400, {"type": "error", "error": unthreaded}))
+    services_upstream.reply(*replies)
+    asked = {"model": service.provider, "max_tokens": 500, "messages": QUESTION, "tools": [rain]}
+    message = sdk(service_client).beta.messages.tool_runner(**asked).until_done()
+    assert message.content[0].text == "So it is."
+    assert "thread" not in services_upstream.requests[-1].json
+    assert "Wet in Troms" in services_upstream.requests[-1].body.decode()
+
+
 def whole_or_streamed(service, said, streams):
     """Services of the same format are asked as the client asks; the others always stream."""
     if streams or service.provider != "anthropic":
@@ -416,24 +440,56 @@ def test_thinking_of_another_service_does_not_go_to_claude(upstream, palaver):
     assert upstream.requests[1].json["messages"][1]["content"] == [{"type": "text", "text": "Four."}]
 
 
-@pytest.mark.parametrize("streams", [False, True])
-def test_what_a_router_chooses_is_translated_with_all_that_claude_wants_back(upstream, palaver, streams):
-    router = """
+ROUTER = """
 [presets.pick]
 provider = "router"
 strategy = "best"
 candidates = ["claude", "default"]
 """
-    answer = fixture("anthropic/thinking.jsonl")
-    with palaver(local(upstream) + claude(upstream, name="claude") + router) as client:
-        upstream.reply(answer, anthropic_answer("Yes."))
+
+
+def test_claude_behind_a_router_is_passed_on_as_it_is(upstream, palaver):
+    frames = fixture("anthropic/thinking.jsonl")
+    body = {
+        "model": "pick",
+        "max_tokens": 900,
+        "messages": [*QUESTION, {"role": "system", "content": "Be brief."}],
+        "top_k": 4,
+        "a_field_of_tomorrow": [1, None],
+    }
+    with palaver(local(upstream) + claude(upstream, name="claude") + ROUTER) as client:
+        upstream.reply(frames, json_reply(200, {**whole_message(anthropic_answer("Hi.")), "tomorrow": [1]}))
+        assert post(client, {**body, "stream": True}) == b"".join(frames)
+        assert client.post("/v1/messages", json=body).json()["tomorrow"] == [1]
+        [model] = client.get("/api/ai/usage").json()["byModel"]
+    streamed_body, whole_body = (request.json for request in upstream.requests)
+    assert streamed_body == {**body, "model": "claude-haiku-4-5", "stream": True}
+    assert whole_body == {**body, "model": "claude-haiku-4-5"}
+    assert (model["model"], model["calls"]) == ("anthropic/claude-haiku-4-5", 2)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_where_claude_fails_before_its_first_word_the_next_candidate_is_asked(upstream, palaver, streams):
+    with palaver(local(upstream) + claude(upstream, name="claude") + ROUTER) as client:
+        upstream.reply(json_reply(401, {"error": {"type": "authentication_error"}}), chat_answer("From here."))
         message = streamed(client, model="pick")[1] if streams else ask(client, model="pick")
-        history = [*QUESTION, {"role": "assistant", "content": message.content}, {"role": "user", "content": "Sure?"}]
-        ask(client, model="pick", messages=history)
-    assert message.model == "claude-haiku-4-5"
-    assert message.content[0].signature == "RXJvdGhlc2lnbmF0dXJl"
-    (thought, _) = upstream.requests[1].json["messages"][1]["content"]
-    assert thought["signature"] == "RXJvdGhlc2lnbmF0dXJl"
+    assert (message.model, message.content[0].text) == ("tiny", "From here.")
+
+
+def test_after_its_first_word_claude_answers_to_the_end(upstream, palaver):
+    with palaver(local(upstream) + claude(upstream, name="claude") + ROUTER) as client:
+        upstream.reply(Reply([*anthropic_answer("It rains.")[:4], "cut"]))
+        with pytest.raises(anthropic.APIStatusError):
+            streamed(client, model="pick")
+    assert len(upstream.requests) == 1
+
+
+def test_a_system_prompt_from_a_template_is_passed_on_too(upstream, palaver):
+    with palaver(claude(upstream, 'system_template = "kind"')) as client:
+        client.put("/api/ai/templates/kind", json={"text": "Be kind."})
+        upstream.reply(anthropic_answer("Hi."))
+        streamed(client)
+    assert upstream.requests[0].json["system"] == "Be kind."
 
 
 # When something goes wrong

@@ -147,9 +147,10 @@ async def test_a_whole_answer_may_take_longer_than_a_first_word(client, upstream
     }  # fmt: skip
     reply = json_reply(200, message)
     gate = Gate()
-    upstream.reply(replace(reply, steps=[gate, *reply.steps]))
+    upstream.reply(replace(reply, steps=[gate, *reply.steps]), ["hold"])
     asking = asyncio.create_task(client.messages.create(**arguments("hasty")))
     await upstream.arrived(1)
-    await asyncio.sleep(0.5)  # longer than the preset waits for a first word
+    with pytest.raises(anthropic.APIStatusError, match="504"):  # the first word of a stream is too late by now
+        await client.messages.create(**arguments("hasty"), stream=True)
     gate.open()
     assert (await asking).content[0].text == "At last."

@@ -89,6 +89,24 @@ def test_a_nul_in_an_answer_is_replaced(text, chat, upstream):
     goes_on(chat, upstream)
 
 
+@pytest.mark.parametrize("odd", ["[" * 150 + "]" * 150, "[" * 900 + "]" * 900, "1e999", "9" * 400])
+def test_what_no_conversation_can_keep_for_the_service_ends_the_answer(odd, chat, upstream, ran):
+    details = chat_frames([chat_chunk({"reasoning_details": [{"type": "reasoning.encrypted", "data": "odd"}]})])
+    upstream.reply([*(frame.replace(b'"odd"', odd.encode()) for frame in details[:-1]), *many(1)])
+    chat.try_to_send("How is it?")
+    assert "not a model's answer" in chat.error
+    assert ran() == []
+    goes_on(chat, upstream)
+
+
+def test_figures_that_cannot_be_end_the_answer(chat, upstream):
+    usage = {"prompt_tokens": 10**25, "completion_tokens": 1, "total_tokens": 1}
+    upstream.reply(chat_frames([chat_chunk({"content": "Hello."}), {**chat_chunk({}, "stop"), "usage": usage}]))
+    chat.try_to_send("How is it?")
+    assert "not a model's answer" in chat.error
+    goes_on(chat, upstream)
+
+
 def test_arguments_without_end_end_the_answer(chat, upstream, ran):
     piece = chat_chunk({"tool_calls": [{"index": 0, "function": {"arguments": "x" * 100_000}}]})
     begin = {"index": 0, "id": "call_00000001", "function": {"name": "rain", "arguments": '{"city": "'}}

@@ -10,6 +10,7 @@ import pytest
 
 from app.chat.answerers import Answerers
 from app.chat.attachments import Attachments
+from app.chat.gateway_keys import GatewayKeys
 from app.chat.live import LiveRuns
 from app.chat.prompts import Prompts
 from app.chat.run import Clock
@@ -19,6 +20,7 @@ from app.core.model import Configuration, Preset
 from app.core.tools import Offered, names_tool
 from app.core.values import Values
 from app.storage.files import FileFolder
+from app.storage.gateway_keys import SqliteGatewayKeys
 from app.storage.prompt_templates import SqliteTemplateStore
 from app.storage.sqlite import open_store
 from app.storage.tools import SqliteToolLedger
@@ -76,6 +78,9 @@ class House:
         self.log = MemoryStreamLog()
         self.runs = LiveRuns(self.log, store, tasks, clock)
         self.new_id = lambda: f"id{next(numbers)}"
+        self.keys = GatewayKeys(
+            SqliteGatewayKeys(store.database), lambda: self.configuration, clock.now, clock.monotonic
+        )
         self.prompts = Prompts(SqliteTemplateStore(store.database, clock.now), store, self.new_id)
 
     def turns(self, provider):

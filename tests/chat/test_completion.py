@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.chat.answerers import Answerers
-from app.chat.completion import Completions
+from app.chat.completions import Completions
 from app.chat.usage import UsageBook
 from app.core.errors import NotFound, ProviderBroken, ProviderUnavailable, UnsupportedContent
 from app.core.gateway import CLIENT, Asked
@@ -54,6 +54,7 @@ def opened(house):
             answerers=Answerers(provider, usage),
             prompts=house.prompts,
             usage=usage,
+            keys=house.keys,
         )
         return await completions.open(Asked(model, messages, **fields)), provider
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.chat.embedding import AT_ONCE, Embedding, Embeddings, batches
+from app.chat.gateway_keys import GatewayKeys
 from app.chat.usage import UsageBook
 from app.core.embeddings import AskedEmbeddings, BatchLimits, Embedded, numbers_of, to_vector
 from app.core.errors import KeyNotAllowed, NotFound, ProviderUnavailable
@@ -19,6 +21,7 @@ from app.core.model import Configuration, Preset, Prices
 from app.core.values import Values
 from app.providers.registry import Registry
 from app.providers.retry import Retry
+from tests.chat.key_store import KeyStore
 from tests.embeddings import embeddings_service, vector_of
 from tests.upstream import Upstream, json_reply
 
@@ -40,6 +43,9 @@ class Lengths:
         self._fails = fails
         self.requests = []
         self.under_way = self.most_under_way = 0
+
+    def prefix(self, model, input_type):
+        return f"{input_type}: " if model == "prefixed" else ""
 
     def limits(self, model):
         return BatchLimits()
@@ -63,6 +69,17 @@ def embedding(embedder, ledger=None, prices=None):
 
 def lengths(embedded):
     return [numbers_of(vector)[0] for vector in embedded.vectors]
+
+
+async def test_texts_have_the_prefix_of_what_they_are_for():
+    embedder = Lengths()
+    prefixed = replace(embedding(embedder), model="prefixed")
+    await prefixed.embed(["a"], "query")
+    await prefixed.embed(["a"], "document")
+    await prefixed.embed(["a"])
+    assert [request.texts for request in embedder.requests] == [["query: a"], ["document: a"], ["a"]]
+    assert prefixed.name == "openai/prefixed ['query: ', 'document: ']"
+    assert embedding(embedder).name == "openai/m"
 
 
 async def test_vectors_come_in_the_order_of_the_texts_whoever_answers_first():
@@ -152,7 +169,8 @@ PRESETS = {
 def opened(name, key=None):
     registry = Registry({"OPENAI_API_KEY": "k", "VOYAGE_API_KEY": "k", "ANTHROPIC_API_KEY": "k"})
     book = UsageBook(Ledger(), lambda *_: None, lambda: datetime.now(UTC))
-    embeddings = Embeddings(configuration=lambda: Configuration(PRESETS), providers=registry, usage=book)
+    keys = GatewayKeys(KeyStore(), lambda: Configuration(PRESETS), lambda: datetime.now(UTC), lambda: 0.0)
+    embeddings = Embeddings(configuration=lambda: Configuration(PRESETS), providers=registry, usage=book, keys=keys)
     return embeddings.open(AskedEmbeddings(name, ("a",)), key)
 
 

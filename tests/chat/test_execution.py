@@ -98,12 +98,20 @@ async def test_outputs_that_say_nothing_are_not_shown_for_ever(house):
 async def test_sources_hold_nothing_that_a_client_could_not_send_back_and_are_bounded(house):
     async def listing(arguments, context):
         odd = ToolSource("https://a.example/\0\ud83d", "a\0b")
-        return ToolOutput("x", sources=(odd, *(ToolSource(f"https://a.example/{n}") for n in range(1_000))))
+        return ToolOutput(
+            "x",
+            sources=(
+                odd,
+                ToolSource("https://a.example/", 7),
+                *(ToolSource(f"https://a.example/{n}") for n in range(1_000)),
+            ),
+        )
 
     provider = SteppedProvider(calling(CALL), saying("x"))
     events = await play(house, provider, tool(execute=listing))
     sources = [event for event in events if isinstance(event, SourceUrl)]
     assert len(sources) == MOST_SOURCES
+    assert sources[1].title == "7"
     assert (sources[0].url, sources[0].title) == ("https://a.example/\ufffd\ufffd", "a\ufffdb")
     assert "\\u0000" not in json.dumps((await answer_of(house)).to_wire())
 

@@ -8,41 +8,10 @@ import pytest
 
 from app.chat.gateway_keys import GatewayKeys, Limits
 from app.core.errors import InvalidRequest, KeyRefused, NotFound, RateLimited, SpendLimitReached
-from app.core.gateway_keys import GatewayKey, KeyUsage
 from app.core.model import Configuration, Preset
+from tests.chat.key_store import KeyStore
 
 pytestmark = pytest.mark.anyio
-
-
-class Store:
-    """The port in memory; `dollars` is what every key has used."""
-
-    def __init__(self) -> None:
-        self.keys: dict[bytes, GatewayKey] = {}
-        self.dollars = 0.0
-        self.months: list[str] = []
-
-    async def add(self, key: GatewayKey, digest: bytes) -> None:
-        self.keys[digest] = key
-
-    async def find(self, digest: bytes) -> GatewayKey | None:
-        return self.keys.get(digest)
-
-    async def spent(self, key_id: str, month: str) -> float:
-        self.months.append(month)
-        return self.dollars
-
-    async def has_any(self) -> bool:
-        return bool(self.keys)
-
-    async def all(self, month: str) -> list[KeyUsage]:
-        return [KeyUsage(key, 0, self.dollars, None) for key in self.keys.values()]
-
-    async def remove(self, key_id: str) -> bool:
-        found = [digest for digest, key in self.keys.items() if key.id == key_id]
-        for digest in found:
-            del self.keys[digest]
-        return bool(found)
 
 
 class Time:
@@ -53,8 +22,8 @@ class Time:
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store() -> KeyStore:
+    return KeyStore()
 
 
 @pytest.fixture
@@ -63,7 +32,7 @@ def time() -> Time:
 
 
 @pytest.fixture
-def keys(store: Store, time: Time) -> GatewayKeys:
+def keys(store: KeyStore, time: Time) -> GatewayKeys:
     presets = {name: Preset(name, "echo") for name in ("default", "small")}
     return GatewayKeys(store, lambda: Configuration(presets), lambda: datetime(2026, 11, 22, 3, tzinfo=UTC), time)
 
@@ -86,7 +55,7 @@ async def test_a_wrong_key_is_refused_even_where_none_is_needed(keys: GatewayKey
         await keys.admit("plv_wrong")
 
 
-async def test_a_key_is_long_and_kept_as_its_digest_alone(keys: GatewayKeys, store: Store) -> None:
+async def test_a_key_is_long_and_kept_as_its_digest_alone(keys: GatewayKeys, store: KeyStore) -> None:
     key, secret = await keys.create(" Editor ", Limits())
     assert secret.startswith("plv_")
     assert len(secret) > 40
@@ -124,7 +93,7 @@ async def test_one_key_does_not_use_up_another(keys: GatewayKeys) -> None:
     await keys.admit(other)
 
 
-async def test_a_key_stops_when_its_money_of_the_month_is_spent(keys: GatewayKeys, store: Store) -> None:
+async def test_a_key_stops_when_its_money_of_the_month_is_spent(keys: GatewayKeys, store: KeyStore) -> None:
     _, secret = await keys.create("Editor", Limits(spend_limit=5))
     store.dollars = 4.99
     await keys.admit(secret)

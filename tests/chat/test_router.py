@@ -229,7 +229,7 @@ async def test_after_the_first_event_nobody_else_is_asked(house, rest):
 
 
 async def test_a_service_that_says_nothing_in_time(house):
-    house.change("one", timeouts=Timeouts(first_event=0.05))
+    house.change("one", timeouts=Timeouts(first_event=0.3))
     house.one.reply(Reply(["hold"]))
     told = await house.ask()
     assert (told.route.preset, told.text) == ("two", "Hello from upstream.")
@@ -433,7 +433,7 @@ async def test_the_fastest_is_measured_and_who_is_not_is_tried(house):
     third = await ask(5.0)
     assert (third.preset, third.why) == ("two", "the fastest of 2 lately")
     assert (await ask(1.0)).preset == "one"  # 0.3 * 5 + 0.7 * 1 = 2.2 is more than 2
-    house.now += 16 * 60
+    house.now += 7 * 3600
     assert (await ask(1.0)).why == "one of 2 not measured lately"
 
 
@@ -465,6 +465,7 @@ async def test_a_small_model_names_the_candidate_and_its_call_is_in_the_ledger(h
         Reply(chat_answer('{"candidate": "three"}')),
         Reply(chat_answer("one or two")),
         Reply(chat_answer("two", finish=None)),
+        Reply(chat_answer('{"candidate": ' + "[" * 1_500 + "}")),
     ],
 )
 async def test_a_classifier_that_fails_has_no_say(house, reply):

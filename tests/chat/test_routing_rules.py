@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
+import regex
 
-from app.chat.measurements import FORGOTTEN_AFTER, MOST, Measurements
+from app.chat.measurements import FORGOTTEN_AFTER, HALF_LIFE, MOST, Measurements
 from app.chat.routing_rules import Candidate, Rules, fits, wanted_again, wanted_by
 from app.core.errors import ContextOverflow, ProviderRateLimited, ProviderUnavailable
 from app.core.files import IMAGE_TYPES
@@ -33,9 +33,9 @@ PICTURE = Wanted(media=frozenset({"image/png"}))
         (When(json=False), Wanted(json=True), None, False),
         (When(longer_than=10), Wanted(tokens=11), None, True),
         (When(longer_than=10), Wanted(tokens=10), None, False),
-        (When(matches=re.compile("(?i)tax")), Wanted(question="About my TAXES"), None, True),
-        (When(matches=re.compile("tax")), Wanted(question="About my TAXES"), None, False),
-        (When(matches=re.compile("tax")), Wanted(question=" " * MAX_MATCHED + "tax"), None, False),
+        (When(matches=regex.compile("(?i)tax")), Wanted(question="About my TAXES"), None, True),
+        (When(matches=regex.compile("tax")), Wanted(question="About my TAXES"), None, False),
+        (When(matches=regex.compile("tax")), Wanted(question=" " * MAX_MATCHED + "tax"), None, False),
         (When(template="sum"), Wanted(occasion=Occasion(template="sum")), None, True),
         (When(template="sum"), Wanted(), None, False),
         (When(tag="work"), Wanted(occasion=Occasion(tag="work")), None, True),
@@ -144,6 +144,39 @@ def test_measurements_are_smooth_and_bounded():
     assert measurements.seconds(("b", "0")) == 1.0
 
 
+def test_who_was_slow_is_tried_again_the_slower_the_later():
+    room = Room("fastest")
+    for name, seconds in (("a", 8.0), ("b", 1.0), ("c", 3.0)):
+        room.measurements.answered((name, "m"), seconds)
+    firsts = []
+    for _ in range(24):
+        room.now += 300
+        firsts.append(room.choose()[0][0])
+        room.measurements.answered((firsts[-1], "m"), {"a": 8.0, "b": 1.0, "c": 3.0}[firsts[-1]])
+    assert firsts.count("c") > firsts.count("a") > 0
+    assert firsts.count("b") > 15
+
+
+def test_a_bad_minute_an_hour_ago_is_all_but_forgotten_by_the_next_time():
+    room = Room()
+    room.measurements.answered(("a", "m"), 60.0)
+    room.now = 2 * HALF_LIFE
+    assert room.measurements.seconds(("a", "m")) == 15.0
+    room.measurements.answered(("a", "m"), 1.0)
+    assert room.measurements.seconds(("a", "m")) == pytest.approx(0.175 * 60 + 0.825 * 1)
+
+
+def test_failures_count_together_only_where_they_follow_each_other():
+    room = Room()
+    for _ in range(5):
+        room.measurements.failed(("a", "m"), ProviderUnavailable("down"))
+    room.now = 10_000
+    room.measurements.failed(("a", "m"), ProviderUnavailable("down"))
+    assert room.measurements.rests(("a", "m"))
+    room.now += 11
+    assert not room.measurements.rests(("a", "m"))
+
+
 def test_what_a_call_wants_is_read_from_the_prompt():
     tool = ToolSpec("look", "L" * 100, {"type": "object"})
     messages = (
@@ -176,3 +209,10 @@ def test_what_a_stored_conversation_would_want_again():
     )
     wanted = wanted_again(stored, ModelRequest("m", ()), NO_OCCASION)
     assert (wanted.question, wanted.media, wanted.tokens) == ("t" * 40, frozenset({"image/png"}), 1_520)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$"])
+def test_an_expression_that_would_look_for_ever_counts_as_found(pattern, caplog):
+    wanted = Wanted(question="a" * (MAX_MATCHED - 1) + "!")
+    assert fits(When(matches=regex.compile(pattern)), wanted, None)
+    assert "takes too long" in caplog.text

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.chat.embedding import Embeddings
+from app.chat.gateway_keys import GatewayKeys
 from app.chat.search import Search, fused
 from app.chat.search_index import AT_ONCE, SearchIndex
 from app.chat.usage import UsageBook
@@ -20,6 +21,7 @@ from app.core.model import Configuration, Preset
 from app.core.values import Values
 from app.storage.usage import SqliteUsageLedger
 from app.storage.vectors import SqliteVectors
+from tests.chat.key_store import KeyStore
 from tests.embeddings import vector_of
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +42,9 @@ class Meanings:
 
     def embedder(self, preset):
         return self
+
+    def prefix(self, model, input_type):
+        return f"{input_type}: " if model == "prefixed" else ""
 
     def limits(self, model):
         return BatchLimits()
@@ -84,7 +89,8 @@ class Library:
     def open(self):
         """As after a new start."""
         book = UsageBook(self.ledger, lambda *_: None, lambda: datetime(2026, 11, 22, tzinfo=UTC))
-        self.embeddings = Embeddings(configuration=self.configuration, providers=self.meanings, usage=book)
+        keys = GatewayKeys(KeyStore(), self.configuration, lambda: datetime.now(UTC), lambda: 0.0)
+        self.embeddings = Embeddings(configuration=self.configuration, providers=self.meanings, usage=book, keys=keys)
         self.index = SearchIndex(self.vectors, self.embeddings, self.tasks, self.nap)
         self.search = Search(self.store, self.vectors, self.embeddings)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.chat.answerers import Answerers
-from app.chat.completion import Completions
+from app.chat.completions import Completions
 from app.chat.titles import LONGEST, Titles, clean_title
 from app.chat.usage import UsageBook
 from app.core.errors import ProviderRateLimited
@@ -42,6 +42,7 @@ class Room:
     def __init__(self, house, tasks):
         self.store = house.store
         self.prompts = house.prompts
+        self.keys = house.keys
         self.ledger = SqliteUsageLedger(house.store.database)
         self.tasks = tasks
 
@@ -56,6 +57,7 @@ class Room:
             answerers=Answerers(provider, usage),
             prompts=self.prompts,
             usage=usage,
+            keys=self.keys,
         )
         return Titles(
             configuration=configuration,

@@ -51,6 +51,12 @@ def test_a_call_costs_what_its_tokens_cost(usage, dollars):
     assert cost_of(usage, PRICES) == pytest.approx(dollars)
 
 
+def test_searches_cost_apart_from_tokens_where_their_price_is_known():
+    searched = Usage(searches=3)
+    assert cost_of(searched + Usage(searches=2), Prices(1, 2, search=10)) == pytest.approx(0.05)
+    assert cost_of(searched, Prices(1, 2)) == 0
+
+
 def test_what_is_kept_for_an_hour_has_a_price_of_its_own():
     written = Usage(1_000_000, 0, cache_write_tokens=1_000_000)
     assert cost_of(written, PRICES, "1h") == pytest.approx(4)

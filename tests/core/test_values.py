@@ -30,6 +30,16 @@ def test_one_value_has_the_same_meaning_in_every_layer() -> None:
     assert parse_values(keys, KEYS) == expected
 
 
+def test_as_many_policies_as_there_may_be_tools_and_no_more() -> None:
+    policies = {f"tool_{number}": "ask" for number in range(1_001)}
+    with pytest.raises(InvalidRequest):
+        parse_values({"ai:toolpolicy": policies}, KEYS)
+    del policies["tool_0"]
+    assert parse_values({"ai:toolpolicy": policies}, KEYS).tool_policy == policies
+    with pytest.raises(InvalidRequest):
+        parse_values({"ai:toolpolicy": {"x" * 201: "ask"}}, KEYS)
+
+
 def test_null_is_not_said() -> None:
     assert parse_values({"model": None, "topP": 0.1}, OPTIONS).said() == {"top_p": 0.1}
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.server_process import ServerProcess
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that a test waits for will not come."""
 
 

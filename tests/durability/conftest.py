@@ -67,8 +67,9 @@ def chat(server: ServerProcess, _numbers: Iterator[int]) -> Chat:
 
 
 @pytest.fixture(autouse=True)
-def _close_streams() -> Iterator[None]:
+def _close_streams(upstream: Upstream) -> Iterator[None]:
     yield
+    upstream.forget()
     for stream in opened:
         stream.close()
     opened.clear()

@@ -68,9 +68,8 @@ def cut_in_mid_answer(start: Start, folder: Path, upstream: Upstream, number: in
             gate.open()
             said += len(piece)
             told.append((said, time.monotonic()))
-            time.sleep(0.005)
-        time.sleep(random.uniform(0, 0.3))
-        server.kill()
+            time.sleep(0.005)  # the pace of a fast model
+        server.kill()  # while the last piece is anywhere between the model and the disk
         killed = time.monotonic()
         shown = stream.read_what_comes().text
         ago = [(said, killed - moment) for said, moment in told if said <= len(shown)]
@@ -188,7 +187,8 @@ def work_until_the_cut(writers: Sequence[Writer], server: ServerProcess, random:
     for thread in threads:
         thread.start()
     wait_until(lambda: all(writer.answers for writer in writers))
-    time.sleep(random.uniform(0, 0.4))
+    enough = sum(len(writer.acknowledged) for writer in writers) + random.randint(0, 40)
+    wait_until(lambda: sum(len(writer.acknowledged) for writer in writers) >= enough)
     server.kill()
     for thread in threads:
         thread.join()

@@ -14,8 +14,6 @@ from tests.durability.client import Chat, Stream, rows, user, wait_until
 from tests.upstream import Gate, Upstream
 
 QUESTION = user("question", "Tell me a story")
-GENEROUS = 2.0
-"""Seconds: a hundred times what a stop takes, on any machine."""
 
 
 def is_stopped(stream: Stream, text: str) -> None:
@@ -45,7 +43,6 @@ def test_stop_from_another_connection_closes_the_model_and_tells_every_reader(
     measured(
         f"stop: the model's connection closed after {closed * 1000:.0f} ms, answered after {answered * 1000:.0f} ms"
     )
-    assert closed < GENEROUS
     for stream in streams:
         is_stopped(stream.read(), "Once upon")
     assert chat.said() == [("user", "Tell me a story"), ("assistant", "Once upon")]
@@ -59,7 +56,7 @@ def test_stop_when_only_a_resumed_stream_is_left(chat: Chat, upstream: Upstream)
     chat.ask(QUESTION).read_text(9).close()
     resumed = chat.resume().read_text(9)
     assert chat.stop()
-    upstream.requests[-1].gone.wait(GENEROUS)
+    upstream.requests[-1].gone.wait()
     is_stopped(resumed.read(), "Once upon")
     assert chat.messages()[-1]["metadata"]["status"] == "stopped"
     has_a_next_turn(chat)
@@ -69,7 +66,7 @@ def test_stop_when_nobody_reads(chat: Chat, upstream: Upstream) -> None:
     upstream.reply(steps_of(["Once upon"], ends=False))
     chat.ask(QUESTION).read_text(9).close()
     assert chat.stop()
-    upstream.requests[-1].gone.wait(GENEROUS)
+    upstream.requests[-1].gone.wait()
     assert chat.said()[-1] == ("assistant", "Once upon")
 
 
@@ -80,7 +77,7 @@ def test_stop_before_the_first_word(chat: Chat, upstream: Upstream) -> None:
     asked = upstream.wait_for_requests(already + 1)[-1]
     resumed = chat.resume()
     assert chat.stop()
-    asked.gone.wait(GENEROUS)
+    asked.gone.wait()
     for each in (stream, resumed):
         each.read()
         assert (each.status, each.kinds, each.done) == (200, ["abort"], True)
@@ -114,9 +111,8 @@ def test_stop_while_the_answer_is_being_saved_comes_too_late_and_harms_nothing(
     with closing(sqlite3.connect(folder / "data/palaver.db")) as other, ThreadPoolExecutor() as threads:
         other.execute("BEGIN IMMEDIATE")
         gate.open()
-        while "text-end" not in stream.kinds:
+        while "text-end" not in stream.kinds:  # from here on nothing is left but the saving
             stream.read_chunk()
-        time.sleep(0.2)  # nothing shows from outside that the saving has begun
         stopping = threads.submit(chat.stop)
         resumed = chat.resume()
         resumed.read_text(16)
@@ -130,16 +126,17 @@ def test_stop_while_the_answer_is_being_saved_comes_too_late_and_harms_nothing(
     has_a_next_turn(chat)
 
 
-def test_stop_reaches_a_turn_that_is_about_to_begin(chat: Chat, folder: Path) -> None:
+def test_stop_reaches_a_turn_that_is_about_to_begin(chat: Chat, folder: Path, upstream: Upstream) -> None:
     chat.save(user("first", "Hello")).json()
+    upstream.reply(["hold"])
     with closing(sqlite3.connect(folder / "data/palaver.db")) as other, ThreadPoolExecutor() as threads:
         other.execute("BEGIN IMMEDIATE")
         stream = chat.ask(QUESTION)  # which waits until it can be stored
-        time.sleep(0.3)
-        stopping = threads.submit(chat.stop)
-        time.sleep(0.3)
+        stopping = threads.submit(wait_until, chat.stop)  # there is nothing to stop before the question has arrived
+        time.sleep(0.3)  # without it the stop may come later than it means to, with the same end
         other.execute("ROLLBACK")
-        assert stopping.result()
+        stopping.result()
+    upstream.forget()
     assert stream.read().kinds == ["abort"]
     assert chat.said() == [("user", "Hello"), ("user", "Tell me a story")]
     has_a_next_turn(chat)

@@ -126,6 +126,60 @@ async def test_a_connection_that_the_service_has_closed_meanwhile_is_not_used() 
         assert service.connections == 2
 
 
+async def test_a_connection_that_breaks_under_a_request_was_an_old_one_and_a_new_one_is_asked() -> None:
+    """As after a laptop has slept: nothing has told us that all are closed."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await heard(reader)
+        writer.write(OK)
+        await reader.read(1)
+
+    async with asking(play) as (service, ask):
+        open_at_once = [await ask() for _ in range(4)]
+        assert [await whole(response) for response in open_at_once] == [b"ok"] * 4
+        assert service.connections == 4
+        assert await whole(await ask()) == b"ok"
+        assert service.connections == 5
+
+
+async def test_a_broken_answer_is_not_asked_for_again_on_another_connection() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await heard(reader)
+        writer.write(OK)
+        await heard(reader)
+        writer.write(b"HTTP/1.1 200")
+
+    async with asking(play) as (service, ask):
+        assert await whole(await ask()) == b"ok"
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await ask()
+        assert service.connections == 1
+
+
+async def test_a_connection_is_readable_again_after_an_answer_that_was_read_late() -> None:
+    late = b"HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + b"x" * 200_000
+    async with asking(saying(late, OK)) as (service, ask):
+        response = await ask()
+        for _ in range(200):  # all of it arrives
+            await asyncio.sleep(0)
+        assert len(await whole(response)) == 200_000
+        assert await whole(await ask()) == b"ok"
+        assert service.connections == 1
+
+
+async def test_trailers_without_end_are_not_kept() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await heard(reader)
+        writer.write(CHUNKED + b"2\r\nok\r\n0\r\n")
+        while True:
+            writer.write(b"more: and more\r\n" * 1000)
+            await writer.drain()
+
+    async with asking(play) as (_, ask):
+        with pytest.raises(httpx2.ReadError):
+            await whole(await ask())
+
+
 @pytest.mark.parametrize(
     "answer",
     [

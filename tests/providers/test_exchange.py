@@ -437,7 +437,7 @@ async def test_an_error_without_end_is_cut_off(format_: str, upstream: Upstream)
 @pytest.mark.parametrize("steps", [["hold"], [b": still here\n\n", "hold"]], ids=["silent", "comments only"])
 async def test_a_service_that_never_begins_is_given_up(format_: str, upstream: Upstream, steps: list[Step]) -> None:
     upstream.reply(steps)
-    got = await ask_upstream(format_, upstream, timeouts=impatient(first_event=0.05))
+    got = await ask_upstream(format_, upstream, timeouts=impatient(first_event=0.3))
     assert isinstance(got.error, ProviderTimeout)
     assert "first word" in got.error.message
     assert len(upstream.requests) == 1
@@ -445,7 +445,7 @@ async def test_a_service_that_never_begins_is_given_up(format_: str, upstream: U
 
 async def test_a_service_that_stalls_is_given_up(format_: str, upstream: Upstream) -> None:
     upstream.reply([*answer(format_, "shown", finish=False), "hold"])
-    got = await ask_upstream(format_, upstream, timeouts=impatient(between_events=0.05))
+    got = await ask_upstream(format_, upstream, timeouts=impatient(between_events=0.3))
     assert got.text == "shown"
     assert isinstance(got.error, ProviderTimeout)
     assert "next word" in got.error.message

@@ -16,14 +16,14 @@ def price(provider: str, model: str, input_tokens: int = 1000, day: date = TODAY
 
 
 def test_a_models_prices_are_those_of_its_list() -> None:
-    assert price("anthropic", "claude-sonnet-5-5") == Prices(2, 10, 0.1, 2.5, 4)
-    assert price("openai", "gpt-6.1-terra") == Prices(1, 5, 0.05, 1.25)
+    assert price("anthropic", "claude-sonnet-5-5") == Prices(2, 10, 0.1, 2.5, 4, 10)
+    assert price("openai", "gpt-6.1-terra") == Prices(1, 5, 0.05, 1.25, search=10)
     assert price("groq", "openai/gpt-oss-120b") == Prices(0.15, 0.6, 0.075)
 
 
 def test_the_date_at_the_end_of_a_name_does_not_matter() -> None:
-    assert price("anthropic", "claude-haiku-4-5-20251001") == Prices(1, 5, 0.1, 1.25, 2)
-    assert price("openai", "gpt-6.1-sol-2026-09-29") == Prices(2, 10, 0.1, 2.5)
+    assert price("anthropic", "claude-haiku-4-5-20251001") == Prices(1, 5, 0.1, 1.25, 2, 10)
+    assert price("openai", "gpt-6.1-sol-2026-09-29") == Prices(2, 10, 0.1, 2.5, search=10)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_the_built_in_demo_is_free() -> None:
 
 
 def test_a_long_prompt_makes_the_whole_call_dearer() -> None:
-    assert price("openai", "gpt-6.1-terra", 272_000) == Prices(1, 5, 0.05, 1.25)
-    assert price("openai", "gpt-6.1-terra", 272_001) == Prices(2, 7.5, 0.1, 2.5)
-    assert price("anthropic", "claude-haiku-5-5", 100_001) == Prices(0.5, 2.5, 0.05, 0.625, 1)
+    assert price("openai", "gpt-6.1-terra", 272_000) == Prices(1, 5, 0.05, 1.25, search=10)
+    assert price("openai", "gpt-6.1-terra", 272_001) == Prices(2, 7.5, 0.1, 2.5, search=10)
+    assert price("anthropic", "claude-haiku-5-5", 100_001) == Prices(0.5, 2.5, 0.05, 0.625, 1, 10)
 
 
 def test_what_a_preset_says_comes_first() -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
+from math import inf
 
 import pytest
 
 from app.core.errors import AppError, ProviderBroken, ProviderTimeout
 from app.core.events import ModelEvent, ModelFinish, TextDelta, TextEnd, TextStart
+from app.core.model import Preset, Timeouts
 from app.core.ports import Provider
+from app.providers.connection import Connection, ReceivedBody
+from app.providers.dialects import Dialect
+from app.providers.endpoint import endpoint
+from app.providers.failures import Failures
+from app.providers.openai_chat.answer import OpenAIChatAnswer
+from app.providers.parsing import Parser
+from app.providers.reader import Incoming, Reader
 from app.providers.retry import Retry
+from app.providers.unmapped import Unmapped
 from tests.providers.asking import FORMATS, impatient, no_sleep, opened, preset, request
 from tests.upstream import Gate, Step, Upstream, anthropic_answer, chat_answer, responses_answer
 
@@ -124,3 +135,32 @@ async def test_silence_after_what_was_taken_is_not_waited_for_for_ever(upstream:
 async def test_the_whole_answer_has_its_limit_on_the_short_way_too(upstream: Upstream) -> None:
     listener = await listen(upstream, "openai-chat", lambda word: True, last="hold", total=0.5)
     assert isinstance(listener.error, ProviderTimeout)
+
+
+@pytest.mark.parametrize("takes_words", [True, False])
+async def test_of_several_reads_in_one_step_of_the_event_loop_nothing_is_lost(takes_words: bool) -> None:
+    """As uvloop makes them of what a fast service has sent meanwhile: the task of the reader had no time to wake."""
+    body = ReceivedBody(Connection(lambda connection: None))
+    failures = Failures("mine", endpoint(Preset("mine", "openai-chat", base_url="http://127.0.0.1/v1"), {}))
+    answer = OpenAIChatAnswer("openai-chat", Dialect(), Unmapped())
+    reader = Reader(Incoming({}, body.read, body.listen), answer, failures, Timeouts(), inf, inf, Parser())
+    told: list[ModelEvent] = []
+
+    def at_once(batch: Sequence[ModelEvent]) -> bool:
+        if not takes_words or not all(isinstance(event, TextDelta) for event in batch):
+            return False
+        told.extend(batch)
+        return True
+
+    def arrive() -> None:
+        for frame in chat_answer(*WORDS):
+            body.arrived(frame)
+        body.finish(None)
+
+    reader.offer_to(at_once)
+    asyncio.get_running_loop().call_soon(arrive)
+    while events := await reader.next():
+        told += events
+    await reader.close()
+    assert "".join(event.delta for event in told if isinstance(event, TextDelta)) == "".join(WORDS)
+    assert sum(isinstance(event, ModelFinish) for event in told) == 1

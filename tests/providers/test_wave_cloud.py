@@ -252,7 +252,7 @@ async def test_a_frame_that_is_not_the_formats_is_an_error(frame: str) -> None:
 
 async def test_silence_has_an_end() -> None:
     async with cloud([*says("Hel", end=None), "hold"]) as service:
-        got = await ask_cloud(service, timeouts=impatient(between_events=0.05))
+        got = await ask_cloud(service, timeouts=impatient(between_events=0.3))
     assert (got.text, type(got.error)) == ("Hel", ProviderTimeout)
 
 

@@ -146,7 +146,7 @@ PRESET = '[presets.claude]\nprovider = "anthropic"\n'
 KNOWN = (
     "provider, model, system, temperature, top_p, max_tokens, stop, thinking, response_format, on_disconnect, "
     "cache, max_steps, tools, tool_policy, "
-    "base_url, api_key_env, headers, timeouts, provider_tools, prices, title, description, "
+    "base_url, api_key_env, headers, timeouts, provider_tools, prices, embed_prefixes, title, description, "
     "system_template, variables, strategy, candidates, classifier, rules"
 )
 PROVIDERS = ", ".join(CATALOG)
@@ -359,3 +359,12 @@ def test_a_preset_may_take_its_system_prompt_from_a_template(tmp_path: Path) -> 
     text = PRESET + 'system_template = "tone"\nvariables = { mood = "kind", topics = ["a", "b"] }'
     call = read(tmp_path, text).presets["claude"].system_template
     assert call == TemplateCall("tone", {"mood": "kind", "topics": ["a", "b"]})
+
+
+def test_what_texts_for_embeddings_begin_with(tmp_path):
+    preset = "[presets.e]\nprovider = 'ollama'\nmodel = 'm'\n"
+    assert read(tmp_path, preset).presets["e"].embed_prefixes is None
+    found = read(tmp_path, f"{preset}embed_prefixes = {{ query = 'Q: ' }}").presets["e"]
+    assert found.embed_prefixes == {"query": "Q: "}
+    with pytest.raises(ConfigurationError, match="did you mean query"):
+        read(tmp_path, f"{preset}embed_prefixes = {{ queri = 'Q: ' }}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
+import regex
 
 from app.core.routing import Router, Rule, When
 from app.settings.config_file import read_config_file
@@ -63,7 +63,7 @@ def test_a_whole_table(tmp_path: Path) -> None:
         rules=(
             Rule(When(images=True, tools=False, json=True, longer_than=8000), ("claude",)),
             Rule(
-                When(matches=re.compile("(?i)tax"), template="summary", tag="work", slower_than=2.5),
+                When(matches=regex.compile("(?i)tax"), template="summary", tag="work", slower_than=2.5),
                 ("claude", "small"),
             ),
         ),

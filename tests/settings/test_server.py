@@ -36,7 +36,6 @@ def test_nothing_said_means_this_machine_only_and_a_free_port(home: Path) -> Non
     assert (found.host, found.port, found.token, found.config) == ("127.0.0.1", None, None, None)
     assert found.data == home / ".local/share/palaver"
     assert found.max_body_bytes == 10_000_000
-    assert found.loopback
 
 
 def test_the_command_line_wins_over_the_environment(home: Path) -> None:
@@ -94,6 +93,7 @@ def test_a_certificate_and_its_key_come_together(home: Path, given: str) -> None
     ("variable", "value", "must"),
     [
         ("PALAVER_MAX_BODY_BYTES", "10MB", "must be a number of bytes from 1000 to 1000000000"),
+        ("PALAVER_MAX_BODY_BYTES", "000000001000" + "9" * 12, "must be a number of bytes from 1000 to 1000000000"),
         ("PALAVER_MAX_BODY_BYTES", "1", "must be a number of bytes from 1000 to 1000000000"),
         ("PALAVER_WORKERS", "0", "must be a number from 1 to 64"),
         ("PALAVER_WORKERS", "65", "must be a number from 1 to 64"),
@@ -115,6 +115,15 @@ def test_the_xdg_directories_are_honoured_where_they_are_absolute(home: Path) ->
     assert settings(home, XDG_DATA_HOME="relative").data == home / ".local/share/palaver"
 
 
+@pytest.mark.parametrize("variable", ["PALAVER_DATA", "PALAVER_CONFIG"])
+def test_a_home_that_is_nobodys_is_refused(home: Path, variable: str) -> None:
+    assert complaint(home, **{variable: "~nobody-of-this-name/x"}).startswith(f"{variable}: there is no home folder")
+
+
+def test_a_configuration_that_may_not_be_looked_for_is_none(home: Path) -> None:
+    assert settings(home, XDG_CONFIG_HOME=str(home / ("x" * 300))).config is None
+
+
 def test_a_file_in_the_current_directory_comes_before_the_users_own(home: Path) -> None:
     own = home / ".config/palaver/palaver.toml"
     own.parent.mkdir(parents=True)
@@ -127,7 +136,7 @@ def test_a_file_in_the_current_directory_comes_before_the_users_own(home: Path) 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "LOCALHOST", "::1", "[::1]"])
 def test_loopback_needs_no_token(home: Path, host: str) -> None:
-    assert settings(home, {"host": host}).loopback
+    assert settings(home, {"host": host}).token is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +145,7 @@ def test_loopback_needs_no_token(home: Path, host: str) -> None:
 @pytest.mark.parametrize("missing", ["PALAVER_TOKEN", "PALAVER_ALLOWED_HOSTS"])
 def test_any_other_address_needs_a_token_and_names(home: Path, host: str, missing: str) -> None:
     environ = {**OPEN, "PALAVER_HOST": host}
-    assert not settings(home, **environ).loopback
+    assert settings(home, **environ).token is not None
     del environ[missing]
     assert complaint(home, **environ) == (
         "PALAVER_HOST: other machines could reach this address. Set PALAVER_TOKEN to a long random text and "

@@ -132,6 +132,9 @@ def test_waves_file_may_say_it_too(tmp_path: Path) -> None:
 
 
 PRESET = '[presets.a]\nprovider = "anthropic"\n'
+NO_HOME = "there is no home folder that ~ could stand for; write the whole path"
+DEEP = ".".join(["properties"] * 3_000)
+
 MISTAKES = {
     '[tool]\nmodules = ["a.py"]': "tool: unknown key; did you mean tools? Known keys are settings, presets, tools, mcp",
     "tools = 1": "tools: must be a table of keys and values",
@@ -161,6 +164,8 @@ MISTAKES = {
     '[mcp.a]\nurl = "http://a.example"\nargs = []': "mcp.a.args: an MCP server with a url has none",
     '[mcp.a]\ncommand = ["x"]': "mcp.a.command: must be the name of a program; its arguments belong in args",
     '[mcp.a]\ncommand = "x"\nargs = "y"': "mcp.a.args: must be a list of texts",
+    '[mcp.a]\ncommand = "~nobody-of-this-name/x"': f"mcp.a.command: {NO_HOME}",
+    '[tools]\nmodules = ["~nobody-of-this-name/x.py"]': f"tools.modules: {NO_HOME}",
     '[mcp.a]\ncommand = "x"\nenv = { A = 1 }': "mcp.a.env.A: must be an environment variable with a text",
     '[mcp.a]\nurl = "ftp://a.example"': "mcp.a.url: must be an address such as http://127.0.0.1:8080/v1",
     '[mcp.a]\nurl = "http://me:secret@a.example"': (
@@ -175,6 +180,12 @@ MISTAKES = {
     PRESET + 'tool_policy = { a = "yes" }': "presets.a.tool_policy: must be a table of tool names and auto, ask or off",
     PRESET + "max_steps = 65": "presets.a.max_steps: must be a whole number from 1 to 64",
     PRESET + 'cache = "2h"': "presets.a.cache: must be true, false, 5m or 1h",
+    PRESET + f"provider_tools = [{{ {DEEP} = 1 }}]": (
+        'presets.a.provider_tools: must be a list of tables as the service has them, such as { type = "web_search" }'
+    ),
+    f'[tools.client.a]\ndescription = "x"\nparameters.type = "object"\nparameters.properties.{DEEP} = 1': (
+        "tools.client.a.parameters: must be a JSON schema of type object"
+    ),
     PRESET + 'provider_tools = ["web_search"]': (
         'presets.a.provider_tools: must be a list of tables as the service has them, such as { type = "web_search" }'
     ),
@@ -190,12 +201,12 @@ MISTAKES = {
     ),
     PRESET + "prices = { input = 3, output = 1, cached = 1 }": (
         "presets.a.prices.cached: unknown key; did you mean cache_read? "
-        "Known keys are input, output, cache_read, cache_write, cache_write_1h"
+        "Known keys are input, output, cache_read, cache_write, cache_write_1h, search"
     ),
 }
 
 
-@pytest.mark.parametrize("text", MISTAKES)
+@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: text[:80])
 def test_a_mistake_is_named_with_its_place_and_what_was_expected(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         read(tmp_path, text)

@@ -111,6 +111,14 @@ def test_a_broken_file_keeps_the_old_configuration_and_says_so_once(
     assert watched.file.problem is None
 
 
+def test_a_path_that_cannot_be_keeps_the_old_configuration(watched: Watched) -> None:
+    good = watched.current()
+    watched.path.write_text('[tools]\nmodules = ["~nobody-of-this-name/my_tools.py"]\n')
+    assert watched.current() == good
+    assert watched.file.problem is not None
+    assert watched.file.problem.startswith("palaver.toml: tools.modules: there is no home folder")
+
+
 def test_a_file_that_goes_away_keeps_the_old_configuration(watched: Watched) -> None:
     watched.path.unlink()
     assert watched.names() == ["default", "one"]

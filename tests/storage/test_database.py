@@ -79,8 +79,8 @@ async def test_a_locked_file_refuses_writes_in_time_and_goes_on_reading(
     await store.save("b", [user("u1")], placement="merge")
     hasty = await opened(busy_timeout=0.3)
     with _locked(path):
-        saves = [hasty.save("b", [user(f"n{n}")], placement="merge") for n in range(20)]
-        async with asyncio.timeout(5):  # they wait together, not one after the other
+        saves = [hasty.save("b", [user(f"n{n}")], placement="merge") for n in range(200)]
+        async with asyncio.timeout(30):  # they wait together, not one after the other
             refusals = await asyncio.gather(*saves, return_exceptions=True)
         assert {type(refusal) for refusal in refusals} == {StorageUnavailable}
         assert {refusal.retry_after for refusal in refusals} == {2}

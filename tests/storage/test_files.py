@@ -132,6 +132,15 @@ async def test_old_files_are_told_apart_from_new_ones(files: FileFolder, folder:
     assert await files.find(new) is not None
 
 
+async def test_a_file_that_goes_while_the_old_are_looked_for_keeps_none_of_them(
+    files: FileFolder, folder: Path
+) -> None:
+    old = await files.put(b"old")
+    make_old(folder / old[:2] / old)
+    (folder / old[:2] / f"{old}.0.part").symlink_to(folder / "gone")  # listed, and not there when it is looked at
+    assert await files.older_than(DAY) == {old}
+
+
 async def test_what_a_crash_left_half_written_is_nobodys_file_and_goes_after_a_while(
     files: FileFolder, folder: Path
 ) -> None:

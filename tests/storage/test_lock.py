@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import StorageUnavailable
-from app.storage.lock import locked
+from app.storage.lock import NAME, locked
 
 
 def test_a_second_server_is_told_who_has_the_folder(tmp_path: Path) -> None:
@@ -24,4 +24,10 @@ def test_a_second_server_is_told_who_has_the_folder(tmp_path: Path) -> None:
 def test_another_folder_is_free(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with locked(tmp_path), locked(tmp_path / "other"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(StorageUnavailable, match="The data folder cannot be used: Is a directory"), locked(tmp_path):
         pass

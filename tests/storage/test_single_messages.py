@@ -84,7 +84,7 @@ async def test_the_version_before_is_nearer_than_the_one_behind(store: SqliteSto
         await store.save("b", [user("u1"), assistant(answer), user(f"after-{answer}")], placement="branch")
     places = await store.branches("b")
     await store.choose("b", next(branch.handle for branch in places[0] if branch.message_id == "a2"))
-    messages = SqliteSingleMessages(store.database)
+    messages = SqliteSingleMessages(store.database, Clock())
     await messages.remove("b", "a2")
     assert ids(await store.load("b")) == ["u1", "a1", "after-a1"]
     await messages.remove("b", "a1")

@@ -24,6 +24,8 @@ async def test_what_is_in_the_trash_is_nowhere(store: SqliteStore) -> None:
     await store.patch_block("one", {"pinned": True})
     assert await store.trash("one")
     assert await store.load("one") is None
+    assert await store.is_in_trash("one")
+    assert await store.outline("one") == []
     assert (await store.page(archived=None)).items == ()
     assert (await store.page(query="submarine")).items == ()
     assert await store.block("one") == {}
@@ -38,6 +40,7 @@ async def test_what_is_restored_is_as_it_was(store: SqliteStore) -> None:
     before = await store.load("one")
     await store.trash("one")
     assert await store.restore("one")
+    assert not await store.is_in_trash("one")
     assert await store.load("one") == before
     [found] = (await store.page(query="submarine")).items
     assert (found.title, found.pinned, found.message_count) == ("Down below", True, 2)

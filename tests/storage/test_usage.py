@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.events import Usage
-from app.core.usage import UsageEntry, UsageTotal
+from app.core.usage import FirstToken, UsageEntry, UsageTotal
 from app.storage.sqlite import SqliteStore
 from app.storage.usage import SqliteUsageLedger
 from tests.storage.messages import connect, user
@@ -118,3 +118,12 @@ async def test_a_temporary_chat_is_counted_without_a_name(ledger: SqliteUsageLed
 async def test_half_a_character_in_a_name_does_no_harm(ledger: SqliteUsageLedger) -> None:
     await ledger.add(replace(ENTRY, model="m\ud83c"))
     assert named((await ledger.report()).models) == [("anthropic/m\ufffd", 1)]
+
+
+async def test_how_long_first_tokens_took_of_routed_calls_alone(ledger: SqliteUsageLedger) -> None:
+    for day, seconds in ((23, 0.5), (21, 9.0), (24, None), (22, 2.0)):
+        await ledger.add(replace(ENTRY, at=f"2026-11-{day}T00:00:00.000+00:00", first_token=seconds))
+    assert await ledger.first_tokens("2026-11-22T00:00:00.000+00:00") == [
+        FirstToken("2026-11-22T00:00:00.000+00:00", "claude", "sonnet", 2.0),
+        FirstToken("2026-11-23T00:00:00.000+00:00", "claude", "sonnet", 0.5),
+    ]

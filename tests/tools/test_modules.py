@@ -75,6 +75,7 @@ BROKEN = {
     "import sys\nsys.exit('bye')": "my_tools.py, line 2: SystemExit.",
     b"x = '\xff'": "my_tools.py, line 1: SyntaxError: (unicode error)",
     b"\0": "my_tools.py: ",
+    "def f(): ...\nf.__signature__ = 5": "my_tools.py: its functions cannot be read (TypeError).",
 }
 
 
@@ -102,6 +103,12 @@ async def test_one_function_that_is_no_tool_costs_only_itself(tmp_path: Path) ->
         "my_tools.py, line 5: größe has a name that no service takes: at most 64 of A-Z, a-z, 0-9 and _.",
         "my_tools.py: TOOL_POLICY names gone, which is no tool of this file.",
     )
+
+
+async def test_a_policy_of_another_type_is_asked_about(tmp_path: Path) -> None:
+    module = await load(tmp_path, "TOOL_POLICY = {'a': ['auto']}\ndef a(): ...")
+    assert module.problems == ("my_tools.py: TOOL_POLICY of a must be auto, ask or off; until then it is ask.",)
+    assert [tool.policy for tool in module.tools] == ["ask"]
 
 
 async def test_a_policy_that_is_no_table_is_reported(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 
 from app.main import create_app, open_deps
 from app.settings.server import ServerSettings
-from tests.upstream import Reply, Upstream, anthropic_frames, chat_answer, chat_chunk, chat_frames
+from tests.upstream import Gate, Reply, Upstream, anthropic_frames, chat_answer, chat_chunk, chat_frames
 
 CONFIGURATION = """
 [presets.default]
@@ -24,7 +25,7 @@ provider = "anthropic"
 base_url = "{url}"
 api_key_env = "TEST_KEY"
 model = "claude-haiku-4-5"
-prices = {{ input = 10, output = 50, cache_write = 12, cache_write_1h = 20 }}
+prices = {{ input = 10, output = 50, cache_write = 12, cache_write_1h = 20, search = 1000 }}
 
 [presets.local]
 provider = "openai-chat"
@@ -218,6 +219,34 @@ def test_what_the_cache_keeps_for_an_hour_costs_what_an_hour_costs(client, upstr
     marked = [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": control}]}]
     assert ask(client, key, "claude", messages=marked).status_code == 200
     assert spent(client) == pytest.approx(20)
+
+
+def test_what_the_service_searches_for_is_paid_for(client, upstream):
+    key = make(client, spendLimit=100)
+    searched = {"output_tokens": 0, "server_tool_use": {"web_search_requests": 3}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": searched}
+    upstream.reply(message(text("x"), end, {"type": "message_stop"}, input_tokens=0))
+    assert ask(client, key, "claude").status_code == 200
+    assert spent(client) == pytest.approx(3)
+
+
+def test_calls_that_run_at_once_are_told_to_wait_for_what_is_left(client, upstream):
+    """A million tokens of answer may cost 50 dollars."""
+    key = make(client, spendLimit=60)
+    gate = Gate()
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
+    answer = message(text("x"), end, {"type": "message_stop"}, input_tokens=0)
+    upstream.reply(Reply([gate, *answer]), Reply(answer))
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(ask, client, key, "claude", max_tokens=1_000_000)
+        upstream.wait_for_requests(1)
+        refused = ask(client, key, "claude", max_tokens=1_000_000)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert int(refused.headers["retry-after"]) > 0
+        gate.open()
+        assert first.result().status_code == 200
+    assert ask(client, key, "claude", max_tokens=1_000_000).status_code == 200
+    assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize("place", ["messages", "system", "tool result"])

@@ -40,3 +40,17 @@ def test_a_page_that_cannot_be(client, query):
 def test_a_model_by_its_name(client):
     assert client.get("/v1/models/other").json()["display_name"] == "The other"
     assert client.get("/v1/models/nobody").json()["error"]["type"] == "not_found_error"
+
+
+@pytest.mark.parametrize("name", ["echo/other-model", "echo%2Fother-model", "ai@other"])
+def test_whatever_can_be_asked_for_is_a_model(client, name):
+    found = client.get(f"/v1/models/{name}").json()
+    assert (found["id"], found["owned_by"]) == (name.replace("%2F", "/").removeprefix("ai@"), "echo")
+
+
+def test_a_key_hears_of_no_model_that_it_may_not_ask(client):
+    key = client.post("/api/ai/keys", json={"name": "Editor", "presets": ["default"]}).json()["key"]
+    headers = {"x-api-key": key}
+    assert client.get("/v1/models/default", headers=headers).status_code == 200
+    for name in ("other", "echo/other-model"):
+        assert client.get(f"/v1/models/{name}", headers=headers).status_code == 404

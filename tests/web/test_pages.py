@@ -330,6 +330,31 @@ def test_what_is_not_there_is_not_edited(client: TestClient, edit: str) -> None:
     assert len(stored(client)) == 2
 
 
+def test_a_page_of_a_deleted_conversation_brings_it_back_with_its_next_turn(client: TestClient) -> None:
+    after = _Tags(say(client, "say one")).by_id("after")["value"] or ""
+    client.post("/api/ai/conversations/chat-1/trash")
+    say(client, "say two", after=after)
+    assert [text for _, text in stored(client)] == ["say one", "one", "say two", "two"]
+
+
+def test_a_page_of_a_conversation_that_is_gone_for_good_keeps_what_was_written(client: TestClient) -> None:
+    after = _Tags(say(client, "say one")).by_id("after")["value"] or ""
+    client.delete("/api/ai/conversations/chat-1")
+    refused = client.post("/c/chat-1", data={"text": "say two", "after": after}, headers=FORM)
+    assert refused.status_code == 404
+    assert "This conversation has been deleted." in refused.text
+    assert ">say two</textarea>" in refused.text
+    assert client.post("/c/chat-1", data={"text": "say two", "after": after}, headers=HTMX).status_code == 404
+    assert client.get("/api/ai/conversations/chat-1").status_code == 404
+
+
+def test_an_address_can_bring_the_text_of_a_message(client: TestClient) -> None:
+    page = client.get("/", params={"text": HOSTILE, "preset": "default"}).text
+    assert "<script>alert" not in page
+    assert _Tags(page).by_id("text")["name"] == "text"
+    assert "{{ 7 * 7 }}</textarea>" in page
+
+
 @pytest.mark.parametrize("branch", ["", "x", "0", "99999999999999999999999", HOSTILE])
 def test_a_branch_that_is_not_there_is_not_chosen(client: TestClient, branch: str) -> None:
     say(client, "say one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 from app.main import create_app, open_deps
 from app.settings.server import ServerSettings
 from tests.test_doctor import doctor
-from tests.upstream import Reply, Upstream, chat_answer, chat_chunk, chat_frames, json_reply
+from tests.upstream import PATIENCE, Reply, Upstream, chat_answer, chat_chunk, chat_frames, json_reply
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 
@@ -51,17 +52,19 @@ strategy = "cheapest"
 candidates = ["large", "small"]
 tools = ["calculate"]
 {router}
+{rules}
+"""
 
-[[presets.auto.rules]]
-when = {{ tag = "hard" }}
+RULES = """[[presets.auto.rules]]
+when = { tag = "hard" }
 use = ["large"]
 
 [[presets.auto.rules]]
-when = {{ template = "translate" }}
+when = { template = "translate" }
 use = ["large"]
 
 [[presets.auto.rules]]
-when = {{ matches = "secret" }}
+when = { matches = "secret" }
 use = ["blind"]
 """
 
@@ -82,13 +85,15 @@ class Servers:
     def __init__(self, folder: Path, one: Upstream, two: Upstream) -> None:
         self.folder, self.one, self.two = folder, one, two
 
-    def configuration(self, settings: str = "", router: str = "") -> str:
-        return CONFIGURATION.format(one=self.one.base_url, two=self.two.base_url, settings=settings, router=router)
+    def configuration(self, settings: str = "", router: str = "", rules: str = RULES) -> str:
+        return CONFIGURATION.format(
+            one=self.one.base_url, two=self.two.base_url, settings=settings, router=router, rules=rules
+        )
 
     @contextmanager
-    def running(self, settings: str = "", router: str = "") -> Iterator[TestClient]:
+    def running(self, settings: str = "", router: str = "", rules: str = RULES) -> Iterator[TestClient]:
         config = self.folder / "palaver.toml"
-        config.write_text(self.configuration(settings, router))
+        config.write_text(self.configuration(settings, router, rules))
         server = ServerSettings(data=self.folder / "data", config=config)
         app = create_app(server, lambda: open_deps(server, {}, port=8000))
         with TestClient(app, "http://127.0.0.1:8000", follow_redirects=False) as client:
@@ -277,10 +282,9 @@ def test_a_title_may_come_from_a_router(servers, one):
     with servers.running(settings='"ai:titlepreset" = "auto"') as client:
         ask(client, "hello")
         one.wait_for_requests(2)[1].answered.wait()
-        for _ in range(200):
+        purposes, deadline = {}, time.monotonic() + PATIENCE
+        while "title" not in purposes and time.monotonic() < deadline:
             purposes = {row["purpose"]: row["calls"] for row in client.get("/api/ai/usage").json()["byPurpose"]}
-            if "title" in purposes:
-                break
         assert purposes == {"chat": 1, "title": 1}
         rows = client.get("/api/ai/usage").json()["byPreset"]
     assert {row["preset"]: row["calls"] for row in rows} == {"small": 2}
@@ -307,6 +311,17 @@ def test_the_gateway_names_the_model_that_answers_in_either_format(client):
 
 
 # The pages.
+
+
+def test_a_new_start_knows_who_was_quick_and_forgets_who_failed(servers, one):
+    router = 'rules = [{ when = { slower_than = 0.000001 }, use = ["large"] }]'
+    with servers.running(router=router, rules="") as client:
+        assert metadata(ask(client, "hello"))[1]["routed"]["preset"] == "small"
+        one.reply(*[json_reply(500, {})] * 2)
+        ask(client, "again", url="/api/ai/chat/b2")
+    with servers.running(router=router, rules="") as client:
+        routed = metadata(ask(client, "hello", url="/api/ai/chat/b3"))[1]["routed"]
+    assert (routed["preset"], routed["why"]) == ("large", "rule 1 (slower than 1e-06 s): the only one to choose")
 
 
 def test_a_check_is_good_where_one_candidate_is(client):

@@ -129,3 +129,9 @@ def test_a_foreign_page_can_not_make_the_server_ask(visitor: Callable[..., TestC
     answer = visitor().get("/api/ai/presets/mine/check", headers={"sec-fetch-site": "cross-site"})
     assert answer.status_code == 403
     assert upstream.requests == []
+
+
+def test_a_new_chat_says_that_its_preset_lacks_a_key(visitor: Callable[..., TestClient]) -> None:
+    client = visitor()
+    assert "<code>ANTHROPIC_API_KEY</code>" in client.get("/?preset=keyless").text
+    assert "cannot answer yet" not in client.get("/?preset=mine").text

@@ -213,6 +213,15 @@ def test_imported_conversations_are_listed_by_their_own_dates(client):
     assert listed == ["of-9999", "today", "of-2003", "of-2002", "of-2001"], "the future is now"
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "0999-12-31T00:00:00+01:00"])
+def test_a_date_that_means_none_breaks_no_page(client, moment):
+    messages = [{"role": "user", "content": "hello"}]
+    send(client, [{"id": "old", "createdAt": moment, "updatedAt": moment, "messages": messages}])
+    assert load(client, "old")["updatedAt"].startswith("0")
+    assert client.get("/").status_code == 200
+    assert client.get("/c/old").status_code == 200
+
+
 def test_a_plain_list_can_be_imported_and_talked_to(client):
     (imported,) = send(client, [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]).json()[
         "imported"

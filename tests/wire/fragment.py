@@ -97,8 +97,12 @@ class Places:
     def swap(self, name: str, steps: Sequence[str], swap: str, html: str) -> None:
         parents, element = [self._roots[name]], self._roots[name]
         for step in steps:
-            if step == ":last-child":
+            if step == ":first-child":
+                found = element.elements[:1]
+            elif step == ":last-child":
                 found = element.elements[-1:]
+            elif step == ":nth-last-child(2)":
+                found = element.elements[-2:-1]
             else:
                 found = [child for child in element.elements if child.tag == step]
             assert len(found) == 1, f"{name} {steps} is not one place"

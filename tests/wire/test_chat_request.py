@@ -146,6 +146,14 @@ def test_what_is_wrong_is_named(body, param):
     assert "Part" not in refused.value.message, "no names of Python classes"
 
 
+def test_a_long_name_of_a_client_is_not_said_back():
+    part = {"type": "text", "text": "x", "providerMetadata": {"k" * 1_000_000: 1}}
+    with pytest.raises(InvalidRequest) as refused:
+        parse({"messages": [{"role": "user", "parts": [part]}]})
+    assert refused.value.param == f"messages[0].parts[0].providerMetadata.{'k' * 80}"
+    assert len(refused.value.message) < 200
+
+
 def test_an_answer_may_have_more_parts_than_a_question():
     parts = [{"type": "text", "text": "x"}] * 2_500
     answer = {"id": "a1", "role": "assistant", "parts": parts}

@@ -43,6 +43,7 @@ BACKSLASH = b"\\"
         pytest.param(b'{"a":[{"b":-1e999}]}', id="minus-1e999-inside"),
         pytest.param(b'{"a":1' + b"0" * 400 + b".0}", id="400-digits-and-a-point"),
         pytest.param(b'{"a":' + b"9" * 5_000 + b"}", id="5000-digits"),
+        pytest.param(b'{"a":' + b"9" * 309 + b"}", id="too-big-for-a-float"),
         pytest.param(b'{"a":"\n"}', id="raw-line-end"),
         pytest.param(b'{"a":"\\x41"}', id="bad-escape"),
         pytest.param(b'{"a":"\\u12"}', id="short-escape"),

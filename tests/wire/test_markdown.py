@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "table": {"dir"},
 }
 OWN = r"m-a1-(1-(note|mark)|source)-\d+"
-CLASSES = r"language-[\w+#.-]{1,30}|[a-z]{1,3}\d?|code|code-bar|code growing|fold|footnotes"
+CLASSES = r"language-[\w+#.-]{1,30}|[a-z]{1,3}\d?|code|code-bar|code growing|fold|rows|footnotes"
 
 
 class _Checker(HTMLParser):
@@ -420,10 +420,28 @@ def test_any_cuts_give_what_the_whole_gives(document: str, choices: random.Rando
     assert stream(cut(document, choices)) == whole
 
 
-def test_a_text_that_outgrows_the_limit_ends_as_the_whole_does() -> None:
-    document = "para\n\n" * (MAX_CHARACTERS // 6 + 500)
-    pieces = [document[start : start + 7_000] for start in range(0, len(document), 7_000)]
-    assert stream(pieces) == render(document)
+@pytest.mark.parametrize("size", [13, 700])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "para\n\n" * (MAX_CHARACTERS // 6 + 500),
+        "- an **item**\n" * (MAX_CHARACTERS // 14 + 500),
+        "| a | b |\n|---|---|\n" + "| 1 | **two** |\n" * (MAX_CHARACTERS // 16 + 500),
+        "a 'word' " * (MAX_CHARACTERS // 9 + 500),
+        "para\n\n" * (MAX_CHARACTERS // 6 - 10) + "```\ncode\n```\n" + "para\n\n" * 100,
+    ],
+    ids=["paragraphs", "list", "table", "one paragraph", "around code"],
+)
+def test_a_text_that_outgrows_the_limit_is_shown_as_the_whole_without_being_made_anew(document: str, size: int) -> None:
+    markdown, places = MarkdownStream(), Places()
+    begin = MAX_CHARACTERS - 2_000
+    for start in (0, *range(begin, len(document), size)):
+        markdown.add(document[start : start + size] if start else document[:begin])
+        places.apply(markdown.flush())
+    end = markdown.finish()
+    assert "innerMorph" not in [change.swap for change in end]
+    places.apply(end)
+    assert (places["done"], places["tail"]) == (render(document), "")
 
 
 def test_a_finished_block_is_never_sent_again() -> None:

@@ -237,6 +237,17 @@ def test_a_refusal_gives_its_reason() -> None:
     assert chunks(finish)[-2]["choices"][0]["delta"] == {"refusal": "Not that."}
 
 
+def test_a_refusal_of_the_models_own_is_no_content_and_an_ordinary_end() -> None:
+    events = [TextStart("r", refuses=True), TextDelta("r", "I will "), TextDelta("r", "not."), TextEnd("r")]
+    finish = ModelFinish("content-filter", Usage())
+    choice = completion(*events, finish)["choices"][0]
+    assert (choice["message"]["content"], choice["message"]["refusal"]) == (None, "I will not.")
+    *told, end, _ = chunks(*events, finish)
+    deltas = [chunk["choices"][0]["delta"] for chunk in told]
+    assert deltas == [{"role": "assistant", "content": ""}, {"refusal": "I will "}, {"refusal": "not."}]
+    assert choice["finish_reason"] == end["choices"][0]["finish_reason"] == "stop"
+
+
 def test_an_answer_that_ends_in_an_error_is_none() -> None:
     finish = ModelFinish("error", Usage())
     with pytest.raises(ProviderBroken):

@@ -225,9 +225,20 @@ def test_an_answer_that_met_its_limit_is_incomplete() -> None:
 
 
 def test_a_refusal_is_a_part_of_its_own() -> None:
-    response = whole(ModelFinish("content-filter", Usage(), "I will not."))
-    assert response["incomplete_details"] == {"reason": "content_filter"}
-    assert response["output"][0]["content"] == [{"type": "refusal", "refusal": "I will not."}]
+    refusal = [{"type": "refusal", "refusal": "I will not."}]
+    finish = ModelFinish("content-filter", Usage())
+    for events in (
+        [ModelFinish("content-filter", Usage(), "I will not.")],
+        [TextStart("r", refuses=True), TextDelta("r", "I will "), TextDelta("r", "not."), TextEnd("r"), finish],
+    ):
+        response = whole(*events)
+        assert (response["status"], response["incomplete_details"]) == ("completed", None)
+        assert (response["output"][0]["status"], response["output"][0]["content"]) == ("completed", refusal)
+
+
+def test_an_answer_that_is_filtered_without_a_word_is_incomplete() -> None:
+    response = whole(*SAID, ModelFinish("content-filter", Usage()))
+    assert (response["status"], response["incomplete_details"]) == ("incomplete", {"reason": "content_filter"})
 
 
 def test_what_was_left_out_is_said() -> None:

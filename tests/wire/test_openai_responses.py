@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.convert import FILE_MADE
 from app.core.errors import InvalidRequest
 from app.core.gateway import CLIENT, Asked
 from app.core.model import GO_ON, JsonSchema, Media, ModelMessage, NamedTool, Reasoning, Text, ToolCall, ToolResult
@@ -114,6 +115,23 @@ def test_items_of_one_answer_are_one_message() -> None:
 def test_calls_whose_results_stand_between_them_are_answers_of_their_own() -> None:
     found = asked(HI, called("c1"), result("c1"), called("c2"), result("c2"))
     assert [message.role for message in found.messages] == ["user", "assistant", "tool", "assistant", "tool"]
+
+
+def test_files_in_a_result_stand_behind_it() -> None:
+    output = [
+        {"type": "input_text", "text": "A map:"},
+        {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo=", "detail": "auto"},
+        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+    ]
+    found = asked(HI, called("c1"), called("c2"), result("c1", output), result("c2", output[1:2]), said("Nice."))
+    results, gap, files, answer = found.messages[2:6]
+    assert results.content == (
+        ToolResult("c1", "rain", "A map:"),
+        ToolResult("c2", "rain", "The result is a file."),
+    )
+    assert (gap.role, files.role, files.content[0]) == ("assistant", "user", Text(FILE_MADE))
+    assert [item.media_type for item in files.content[1:]] == ["image/png", "application/pdf", "image/png"]
+    assert answer.content == (Text("Nice."),)
 
 
 def test_what_is_wanted_back_with_a_call_comes_back_with_it() -> None:

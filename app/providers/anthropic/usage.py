@@ -29,4 +29,5 @@ def total(usage: Mapping[str, Any]) -> Usage:
         reasoning_tokens=usage.get("output_tokens_details", {}).get("thinking_tokens"),
         cache_read_tokens=read,
         cache_write_tokens=written,
+        searches=(usage.get("server_tool_use") or {}).get("web_search_requests") or None,
     )

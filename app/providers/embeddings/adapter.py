@@ -8,19 +8,20 @@ from typing import Any
 import openai
 
 from app.core.embeddings import Embedded, EmbeddingRequest
+from app.core.errors import ProviderError
 from app.core.model import Timeouts
-from app.providers.embeddings.answer import NoVectorsError, read_embedded
+from app.providers.embeddings.answer import read_embedded, read_whole
 from app.providers.embeddings.dialect import EmbeddingDialect
 from app.providers.endpoint import Endpoint
-from app.providers.http import incoming, limits
+from app.providers.failures import Failures
+from app.providers.http import incoming, limits, translate
 from app.providers.openai_client import new_openai_client
 
-MAX_ANSWER_BYTES = 64_000_000
 _MANY_BYTES = 200_000
 """What takes some milliseconds to read is read in a thread."""
 
 
-class EmbeddingAdapter:
+class OpenAIEmbeddingAdapter:
     def __init__(self, endpoint: Endpoint, dialect: EmbeddingDialect) -> None:
         self._dialect = dialect
         self._client = new_openai_client(endpoint)
@@ -36,18 +37,13 @@ class EmbeddingAdapter:
             extra_body=self._more(request),
             timeout=limits(timeouts),
         ) as response:
-            arriving = incoming(response.http_response)
-            pieces: list[bytes] = []
-            size = 0
-            while data := await arriving.read():
-                pieces.append(data)
-                size += len(data)
-                if size > MAX_ANSWER_BYTES:
-                    raise NoVectorsError("the answer has no end")
-        body = b"".join(pieces)
-        if size < _MANY_BYTES:
+            body = await read_whole(incoming(response.http_response))
+        if len(body) < _MANY_BYTES:
             return read_embedded(body, len(request.texts))
         return await asyncio.to_thread(read_embedded, body, len(request.texts))
+
+    def translate(self, error: Exception, failures: Failures) -> ProviderError:
+        return translate(error, failures, answering=False)
 
     async def close(self) -> None:
         await self._client.close()

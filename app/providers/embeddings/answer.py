@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -12,10 +13,25 @@ from pydantic_core import from_json
 from app.core.embeddings import Embedded, Vector, numbers_of, to_vector
 from app.core.events import Usage
 from app.providers.failures import ReportedError
+from app.providers.reader import Incoming
+
+MAX_ANSWER_BYTES = 64_000_000
 
 
 class NoVectorsError(Exception):
     """The answer is not what was asked for; the text says why, for the log."""
+
+
+async def read_whole(arriving: Incoming) -> bytes:
+    """Raises NoVectorsError where it is more than MAX_ANSWER_BYTES."""
+    pieces: list[bytes] = []
+    size = 0
+    while data := await arriving.read():
+        pieces.append(data)
+        size += len(data)
+        if size > MAX_ANSWER_BYTES:
+            raise NoVectorsError("the answer has no end")
+    return b"".join(pieces)
 
 
 def read_embedded(body: bytes, count: int) -> Embedded:
@@ -34,6 +50,11 @@ def read_embedded(body: bytes, count: int) -> Embedded:
         if isinstance(value, dict) and value.get("error"):
             raise ReportedError(value)
         raise NoVectorsError("the answer holds no list of embeddings")
+    return embedded_of(data, count, _usage(value.get("usage")))
+
+
+def embedded_of(data: Sequence[Any], count: int, usage: Usage) -> Embedded:
+    """`count` vectors in items with an `embedding`, and perhaps its `index`. Raises NoVectorsError."""
     vectors: list[Vector | None] = [None] * count
     for place, item in enumerate(data):
         index = item.get("index", place) if isinstance(item, dict) else None
@@ -45,7 +66,7 @@ def read_embedded(body: bytes, count: int) -> Embedded:
         raise NoVectorsError("there are fewer embeddings than texts")
     if len({len(vector) for vector in found}) > 1:
         raise NoVectorsError("the embeddings are of different lengths")
-    return Embedded(found, _usage(value.get("usage")))
+    return Embedded(found, usage)
 
 
 def _vector(value: Any) -> Vector:

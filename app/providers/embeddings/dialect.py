@@ -11,6 +11,8 @@ from app.core.embeddings import BatchLimits
 @dataclass(frozen=True, slots=True)
 class EmbeddingDialect:
     limits: BatchLimits
+    format: Literal["openai", "google"] = "openai"
+    """Nearly all speak OpenAI's. The rest is for them."""
     encoding: Literal["float", "base64"] = "float"
     """What is asked for. base64 is a quarter of the size; not every server knows it. Both are read."""
     dimensions_field: str = "dimensions"
@@ -20,6 +22,7 @@ class EmbeddingDialect:
 
 OPENAI_EMBEDDINGS = EmbeddingDialect(BatchLimits(tokens=300_000), encoding="base64", takes_user=True)
 COMPATIBLE_EMBEDDINGS = EmbeddingDialect(BatchLimits())
+GOOGLE_EMBEDDINGS = EmbeddingDialect(BatchLimits(), format="google")
 MISTRAL_EMBEDDINGS = EmbeddingDialect(BatchLimits(tokens=16_000), dimensions_field="output_dimension")
 VOYAGE_EMBEDDINGS = EmbeddingDialect(
     BatchLimits(tokens=120_000),  # the smallest limit among its models

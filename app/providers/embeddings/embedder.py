@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
-from app.core.embeddings import BatchLimits, Embedded, EmbeddingRequest
+from app.core.embeddings import BatchLimits, Embedded, EmbeddingRequest, InputType
 from app.core.errors import ProviderError, ProviderRejected
 from app.core.model import Timeouts
 from app.providers.breaker import Breaker
@@ -14,8 +14,17 @@ from app.providers.embeddings.answer import NoVectorsError
 from app.providers.failures import Failures, ReportedError
 from app.providers.retry import Retry
 
-if TYPE_CHECKING:
-    from app.providers.embeddings.adapter import EmbeddingAdapter
+
+class EmbeddingAdapter(Protocol):
+    """What a format is like."""
+
+    async def ask(self, request: EmbeddingRequest, timeouts: Timeouts) -> Embedded:
+        """Raises ReportedError, NoVectorsError, and what `translate` knows."""
+        ...
+
+    def translate(self, error: Exception, failures: Failures) -> ProviderError: ...
+
+    async def close(self) -> None: ...
 
 
 class ServiceEmbedder:
@@ -27,17 +36,24 @@ class ServiceEmbedder:
         retry: Retry,
         breaker: Breaker,
         limits: BatchLimits,
+        prefixes: Callable[[str], Mapping[InputType, str]],
     ) -> None:
-        """`breaker` is the endpoint's, shared with the chats there; the rest is the preset's own."""
+        """`breaker` is the endpoint's, shared with the chats there; the rest is the preset's own. `prefixes` are those
+        of a model.
+        """
         self._connect = connect
         self._failures = failures
         self._timeouts = timeouts
         self._retry = retry
         self._breaker = breaker
         self._limits = limits
+        self._prefixes = prefixes
 
     def limits(self, model: str) -> BatchLimits:
         return self._limits
+
+    def prefix(self, model: str, input_type: InputType) -> str:
+        return self._prefixes(model).get(input_type, "")
 
     async def embed(self, request: EmbeddingRequest) -> Embedded:
         try:
@@ -76,9 +92,7 @@ class ServiceEmbedder:
         except NoVectorsError as error:
             raise self._failures.unreadable(str(error)) from None
         except Exception as error:  # noqa: BLE001 - the SDK raises nearly anything; each becomes a ProviderError
-            from app.providers.http import translate
-
-            raise translate(error, self._failures, answering=False) from None
+            raise adapter.translate(error, self._failures) from None
 
     def _checked(self, request: EmbeddingRequest, embedded: Embedded) -> Embedded:
         """Some servers pass over `dimensions`: what they make then is not what was asked for."""

@@ -52,8 +52,7 @@ class GoogleAdapter:
     def __init__(self, endpoint: Endpoint, unmapped: Unmapped) -> None:
         self._unmapped = unmapped
         self._base_url = endpoint.base_url
-        key = {"x-goog-api-key": endpoint.key} if endpoint.key else {}
-        self._headers = {**dict(endpoint.headers), **key}
+        self._headers = headers_of(endpoint)
         self._client = new_client(endpoint)
 
     def prepare(self, request: ModelRequest) -> Prepared:
@@ -74,12 +73,21 @@ class GoogleAdapter:
         return GoogleAnswer(self._unmapped)
 
     def translate(self, error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
-        if isinstance(error, GoogleStatusError):
-            return failures.status(error.status, error.body, error.retry_after)
-        return translate(error, failures, answering=answering)
+        return translate_google(error, failures, answering=answering)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def headers_of(endpoint: Endpoint) -> dict[str, str]:
+    key = {"x-goog-api-key": endpoint.key} if endpoint.key else {}
+    return {**dict(endpoint.headers), **key}
+
+
+def translate_google(error: Exception, failures: Failures, *, answering: bool) -> ProviderError:
+    if isinstance(error, GoogleStatusError):
+        return failures.status(error.status, error.body, error.retry_after)
+    return translate(error, failures, answering=answering)
 
 
 def model_path(model: str) -> str:

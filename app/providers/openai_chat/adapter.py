@@ -4,8 +4,8 @@ is read as bytes. How a service differs stands in its row of the catalog.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from app.core.errors import ProviderError
@@ -17,10 +17,10 @@ from app.providers.dialects import Effort
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
-from app.providers.http import incoming, limits, translate
+from app.providers.http import translate
 from app.providers.openai_chat.answer import OpenAIChatAnswer
 from app.providers.openai_chat.messages import chat_messages
-from app.providers.openai_client import new_openai_client
+from app.providers.openai_client import new_openai_client, posted
 from app.providers.openai_models import abilities
 from app.providers.reader import Incoming
 from app.providers.thinking import nearest_effort
@@ -37,15 +37,8 @@ class OpenAIChatAdapter:
     def prepare(self, request: ModelRequest) -> Prepared:
         return prepared_completion(request, self._provider, self._service)
 
-    @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
-        create = self._client.chat.completions.with_streaming_response.create
-        # The SDK has no names for what other services take, and looks at each message for seconds where there are many.
-        rest = {name: value for name, value in body.items() if name != "model"}
-        async with create(
-            model=body["model"], messages=[], stream=True, extra_body=rest, timeout=limits(timeouts)
-        ) as response:
-            yield incoming(response.http_response)
+    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[Incoming]:
+        return posted(self._client, "/chat/completions", body, timeouts)
 
     def answer(self, request: ModelRequest) -> OpenAIChatAnswer:
         return OpenAIChatAnswer(self._provider, self._service.dialect, self._unmapped)

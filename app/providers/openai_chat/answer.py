@@ -117,8 +117,7 @@ class OpenAIChatAnswer:
             else:
                 self._blocks(content, out)
         if refusal := delta.get("refusal"):
-            self._refused = True
-            self._say(TextStart, refusal, out)
+            self._say(TextStart, refusal, out, refuses=True)
         if not delta.keys() <= _COMMON:
             self._rarities(delta, out)
         if calls := delta.get("tool_calls"):
@@ -158,14 +157,17 @@ class OpenAIChatAnswer:
         self._reasoning_field = field
         self._say(ReasoningStart, thought, out)
 
-    def _say(self, start: type[TextStart | ReasoningStart], text: str, out: list[ModelEvent]) -> None:
-        if type(self._part) is not start:
+    def _say(
+        self, start: type[TextStart | ReasoningStart], text: str, out: list[ModelEvent], *, refuses: bool = False
+    ) -> None:
+        if type(self._part) is not start or (refuses and not self._refused):
             if not text:
                 return
             self._close(out)
-            kind = "text" if start is TextStart else "reasoning"
-            self._part = start(f"{kind}-{self._parts}")
-            self._parts += 1
+            number, self._parts = self._parts, self._parts + 1
+            is_text = start is TextStart
+            self._part = TextStart(f"text-{number}", refuses) if is_text else ReasoningStart(f"reasoning-{number}")
+            self._refused = self._refused or refuses
             out.append(self._part)
         assert self._part is not None
         delta = TextDelta if start is TextStart else ReasoningDelta

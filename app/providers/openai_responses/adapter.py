@@ -7,8 +7,8 @@ service wants back, its thinking in encrypted form.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from app.core.errors import ProviderError
@@ -19,8 +19,8 @@ from app.providers.catalog import Service
 from app.providers.endpoint import Endpoint
 from app.providers.exchange import Prepared
 from app.providers.failures import Failures
-from app.providers.http import incoming, limits, translate
-from app.providers.openai_client import new_openai_client
+from app.providers.http import translate
+from app.providers.openai_client import new_openai_client, posted
 from app.providers.openai_models import Abilities, abilities
 from app.providers.openai_responses.answer import OpenAIResponsesAnswer
 from app.providers.openai_responses.input import input_items
@@ -42,13 +42,8 @@ class OpenAIResponsesAdapter:
     def prepare(self, request: ModelRequest) -> Prepared:
         return prepared_response(request, self._provider, self._service, self._unmapped)
 
-    @asynccontextmanager
-    async def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AsyncGenerator[Incoming, None]:
-        create = self._client.responses.with_streaming_response.create
-        # The SDK would look at each item for seconds where there are many.
-        asked: dict[str, Any] = {**body, "input": [], "extra_body": {"input": body["input"]}}
-        async with create(**asked, stream=True, timeout=limits(timeouts)) as response:
-            yield incoming(response.http_response)
+    def send(self, body: Mapping[str, Any], timeouts: Timeouts) -> AbstractAsyncContextManager[Incoming]:
+        return posted(self._client, "/responses", body, timeouts)
 
     def answer(self, request: ModelRequest) -> OpenAIResponsesAnswer:
         functions = frozenset(tool.name for tool in request.tools)

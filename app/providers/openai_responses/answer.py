@@ -7,6 +7,7 @@ every event. What the deltas did not say is taken from the events that tell the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.providers.failures import ReportedError
 from app.providers.openai_responses.calls import KINDS, Call, Calls
 from app.providers.openai_responses.sources import Citations
 from app.providers.openai_responses.speech import Kind, Place, Speech
-from app.providers.openai_responses.tools import OUTPUTS
+from app.providers.openai_responses.tools import OUTPUTS, is_search
 from app.providers.tool_calls import new_call_id
 from app.providers.unmapped import Unmapped
 
@@ -93,6 +94,7 @@ class OpenAIResponsesAnswer:
         self._calls = Calls(provider, functions, unmapped, new_id)
         self._citations = Citations(unmapped)
         self._refused = False
+        self._searches = 0
 
     def read(self, event: Any, out: list[ModelEvent]) -> None:
         kind: str = event["type"]
@@ -167,6 +169,7 @@ class OpenAIResponsesAnswer:
                     self._citations.cite(annotation, out)
         elif isinstance(begun, Call) and item["type"] == begun.kind:
             self._calls.end(begun, item, out)
+            self._searches += is_search(item)
             self._citations.found(item, out)
         elif begun is not None:
             raise ValueError("an item that ends as another")
@@ -188,7 +191,10 @@ class OpenAIResponsesAnswer:
             elif isinstance(begun, Call):
                 self._calls.give_up(begun, out, whole=whole)
         self._calls.finish(out)
-        out.append(ModelFinish(self._reason(why, whole=whole), _total(response.get("usage") or {})))
+        usage = _total(response.get("usage") or {})
+        if self._searches:
+            usage = replace(usage, searches=self._searches)
+        out.append(ModelFinish(self._reason(why, whole=whole), usage))
 
     def _reason(self, why: str | None, *, whole: bool) -> FinishReason:
         """The service only says `why` an answer is not `whole`. What was called then may be half a call."""

@@ -91,7 +91,9 @@ class Speech:
         self._place = place
         self._said.add(place)
         self.refuses = self.refuses or place[0] == "refusal"
-        is_text = place[0] in ("text", "refusal")
         number = next(self._numbers)
-        self._part = TextStart(f"text-{number}") if is_text else ReasoningStart(f"reasoning-{number}")
+        if place[0] in ("text", "refusal"):
+            self._part = TextStart(f"text-{number}", place[0] == "refusal")
+        else:
+            self._part = ReasoningStart(f"reasoning-{number}")
         out.append(self._part)

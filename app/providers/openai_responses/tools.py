@@ -88,6 +88,11 @@ def ran(item: Item) -> Ran:
     return found
 
 
+def is_search(item: Item) -> bool:
+    """Whether it is billed as a search of the web; to open a page is not."""
+    return item["type"] == "web_search_call" and (item.get("action") or {}).get("type") == "search"
+
+
 def call_input(item: Item) -> Any:
     """What a call of SEPARATE or OURS asks for."""
     match item["type"]:

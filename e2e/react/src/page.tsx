@@ -1,5 +1,5 @@
 /** The page: one view for every generation of the AI SDK. What differs between them is in sdk4.tsx and modern.tsx. */
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { createRoot } from "react-dom/client";
 
 /** A message as this page shows it. */
@@ -89,14 +89,9 @@ function CallView({ call, answer }: { call: Call; answer: Chat["answer"] }) {
 
 export function View({ chat }: { chat: Chat }) {
   const [draft, setDraft] = useState("");
-  const answer = chat.messages.at(-1)?.role === "assistant" ? chat.messages.at(-1)!.text : "";
-  const seen = useRef(new Set<string>());
-  useEffect(() => {
-    seen.current.add(answer);
-  }, [answer]);
 
   return (
-    <main data-status={chat.status} data-texts-seen={seen.current.size}>
+    <main data-status={chat.status}>
       <ol>
         {chat.messages.map((message) => (
           <li key={message.id} id={message.id} data-role={message.role} data-metadata={JSON.stringify(message.metadata)}>

@@ -79,6 +79,70 @@ async def test_voyage_is_told_what_a_text_is_for() -> None:
     assert embedded.usage == Usage(7, 0)
 
 
+async def ask_google(upstream: Upstream, *texts: str, model: str = "gemini-embedding-001", **more: Any) -> Embedded:
+    preset = Preset("mine", "google", base_url=f"{upstream.url}/v1beta")
+    async with opened({"GEMINI_API_KEY": KEY}, retry=Retry(sleep=no_sleep)) as registry:
+        return await registry.embedder(preset).embed(EmbeddingRequest(model, texts, **more))
+
+
+async def test_google_is_asked_in_its_own_words() -> None:
+    with Upstream() as upstream:
+        upstream.reply(json_reply(200, {"embeddings": [{"values": [1, 0.5]}, {"values": [0.25, 2]}]}))
+        embedded = await ask_google(upstream, "a car here", "a cat", input_type="document", dimensions=2)
+        [sent] = upstream.requests
+    same = {"model": "models/gemini-embedding-001", "taskType": "RETRIEVAL_DOCUMENT", "outputDimensionality": 2}
+    assert sent.path == "/v1beta/models/gemini-embedding-001:batchEmbedContents"
+    assert sent.headers["x-goog-api-key"] == KEY
+    assert sent.json == {
+        "requests": [{**same, "content": {"parts": [{"text": text}]}} for text in ("a car here", "a cat")]
+    }
+    assert [numbers_of(vector) for vector in embedded.vectors] == [(1.0, 0.5), (0.25, 2.0)]
+    assert embedded.usage == Usage(3, 0)
+
+
+async def test_googles_later_models_have_the_task_in_the_text_and_count() -> None:
+    with Upstream() as upstream:
+        counted = {"embeddings": [{"values": [1]}], "usageMetadata": {"promptTokenCount": 7}}
+        upstream.reply(json_reply(503, {}), json_reply(200, counted))
+        embedded = await ask_google(upstream, "a", model="gemini-embedding-2", input_type="query")
+        assert "taskType" not in upstream.requests[1].json["requests"][0]
+    assert embedded.usage == Usage(7, 0)
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"embeddings": [{}, {}]}, {"embeddings": [{"values": [1]}]}])
+async def test_what_is_none_of_googles_answers_is_an_error(answer: Any) -> None:
+    with Upstream(otherwise=lambda _: json_reply(200, answer)) as upstream:
+        with pytest.raises(ProviderError) as raised:
+            await ask_google(upstream, "a", "b")
+        assert raised.value.code == "provider_broken"
+        upstream.otherwise = lambda _: json_reply(429, {"error": {"details": [{"retryDelay": "31s"}]}})
+        with pytest.raises(ProviderError) as raised:
+            await ask_google(upstream, "a", "b")
+    assert (raised.value.code, raised.value.retry_after) == ("provider_rate_limited", 31.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "prefixes"),
+    [
+        ("nomic-embed-text:v1.5", ("search_query: ", "search_document: ")),
+        ("nomic-ai/nomic-embed-text-v2-moe", ("search_query: ", "search_document: ")),
+        ("intfloat/multilingual-e5-large", ("query: ", "passage: ")),
+        ("e5-base-v2", ("query: ", "passage: ")),
+        ("intfloat/e5-mistral-7b-instruct", ("", "")),
+        ("mxbai-embed-large", ("Represent this sentence for searching relevant passages: ", "")),
+        ("embeddinggemma:300m", ("task: search result | query: ", "title: none | text: ")),
+        ("text-embedding-3-small", ("", "")),
+        ("gemini-embedding-001", ("", "")),
+    ],
+)
+async def test_models_that_were_trained_with_prefixes_have_them(model: str, prefixes: tuple[str, str]) -> None:
+    async with opened(KEYS) as registry:
+        embedder = registry.embedder(Preset("mine", "ollama"))
+        assert (embedder.prefix(model, "query"), embedder.prefix(model, "document")) == prefixes
+        own = registry.embedder(Preset("mine", "ollama", embed_prefixes={"query": "Q "}))
+        assert (own.prefix(model, "query"), own.prefix(model, "document")) == ("Q ", "")
+
+
 async def test_vectors_belong_to_texts_by_their_index() -> None:
     texts = [f"text {n} " + "car " * n for n in range(20)]
     answer = embeddings_answer({"model": "m", "input": texts})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -140,6 +140,7 @@ CASES: dict[str, Case] = {
             text("It rains."),
             ("source-url", "https://example.org/snow?a=1&utm_source=openai", "Snow"),
         ],
+        usage=replace(USAGE, searches=1),
         unmapped={"openai_responses: a source that is no web address": 1, "openai_responses: annotation brand_new": 2},
     ),
     "web_search_xai": Case(
