@@ -33,7 +33,7 @@ const marked = ({ snippet }) => snippet.map(([text, found]) => {
 const go = (href) => () => location.assign(href);
 const conversation = ({ id, title, match }) => {
   const branch = match?.branch ? `?branch=${match.branch}` : "";
-  const place = /^[\w-]+$/.test(match?.messageId) ? `#m-${match.messageId}` : "";
+  const place = /^[\w-]+$/.test(match?.messageId ?? "") ? `#m-${match.messageId}` : "";
   return option(talk, title || "New chat", match?.messageId ? marked(match) : "", go(`/c/${encodeURIComponent(id)}${branch}${place}`));
 };
 const has = (words, text) => words.every((word) => text.toLowerCase().includes(word));

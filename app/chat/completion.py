@@ -87,7 +87,7 @@ class Completion:
         return said
 
     async def _enter(self, account: Account, usage: Usage) -> None:
-        """What was used takes the place of what was held, in one transaction."""
+        """What was used takes the place of what was held, in one transaction if no other write is in between."""
         account.note(usage)
         await self._release()
         await account.written()

@@ -109,11 +109,6 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return not self._transport.is_closing()
 
-    @property
-    def is_silent(self) -> bool:
-        """Not a byte has come of the answer that is waited for."""
-        return self._header_bytes == 0
-
     async def ask(self, head: bytes, content: bytes) -> tuple[Head, ReceivedBody]:
         """Send a request; return when its answer has begun.
 

@@ -113,7 +113,12 @@ class Reader:
                 raise self._failure
             if self._ended:
                 return []
-            data = await self._read()
+            try:
+                data = await self._read()
+            except Exception:
+                if self._events or self._is_over():
+                    continue  # it came before this, in the same network read; the next one says so again
+                raise
             if self._is_over():  # so `_offered` has found: nothing counts behind the end
                 continue
             if data or not self._events:  # else `_offered` has woken us for those

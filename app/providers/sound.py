@@ -48,7 +48,7 @@ _MAX_DEPTH = 100
 """Of what a service wants back: a conversation may be nested 200 deep, and it stands inside one."""
 _MAX_BITS = 1_023
 """Of a whole number in it: clients make a float of it."""
-_FIGURES = ("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens")
+_FIGURES = ("input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens", "searches")
 
 
 def is_sound(event: ModelEvent) -> bool:

@@ -43,15 +43,17 @@ class Transport(httpx2.AsyncBaseTransport):
         content = await request.aread()
         head = head_of(request, len(content))
         origin = _origin(request)
-        while (kept := self._kept(origin)) is not None:
-            try:
-                return await _answer(kept, head, content)
-            except httpx2.RemoteProtocolError:
-                if not kept.is_silent:
-                    raise
-                # The service had hung up, and this was how it showed: others may have ended with it.
-        timeouts = request.extensions.get("timeout", {})
-        return await _answer(await self._connected(origin, timeouts.get("connect")), head, content)
+        if (kept := self._kept(origin)) is None:
+            timeouts = request.extensions.get("timeout", {})
+            return await _answer(await self._connected(origin, timeouts.get("connect")), head, content)
+        try:
+            return await _answer(kept, head, content)
+        except httpx2.RemoteProtocolError:
+            # The service may have hung up long ago, as after a laptop has slept: others have ended with it. Whether it
+            # has heard the request nobody knows, so to ask again is for those who count how often.
+            for other in tuple(self._free[origin]):
+                other.close()
+            raise
 
     async def aclose(self) -> None:
         for connection in tuple(self._origins):

@@ -17,8 +17,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = _current_task()
-        """Who waits: whoever made this, and nobody else. Asking each time would cost a system call."""
+        self._task: asyncio.Task[object] | None = None
+        """Who waits, or has waited last: an answer may begin in one task and go on in another."""
         self._timer: asyncio.TimerHandle | None = None
         self._rings = inf
         """When the timer rings."""
@@ -34,7 +34,9 @@ class Watch:
 
     def __enter__(self) -> Self:
         self._waiting = True
-        self._cancelling = self._task.cancelling()
+        self._task = task = asyncio.current_task(self._loop)  # without the loop it would cost a system call
+        assert task is not None
+        self._cancelling = task.cancelling()
         self._expired = False
         if self._rings > self.when:
             self._set()
@@ -45,7 +47,13 @@ class Watch:
     ) -> None:
         self._waiting = False
         # The same rule as asyncio.Timeout's: our own cancellation becomes a TimeoutError, anybody else's stays one.
-        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        task = self._task
+        if (
+            self._expired
+            and task is not None
+            and task.uncancel() <= self._cancelling
+            and kind is asyncio.CancelledError
+        ):
             raise TimeoutError from error
 
     def close(self) -> None:
@@ -60,16 +68,10 @@ class Watch:
     def _ring(self) -> None:
         self._timer = None
         self._rings = inf
-        if not self._waiting:
+        if not self._waiting or self._task is None:
             return  # the next wait sets it again
         if self._loop.time() < self.when:
             self._set()
         else:
             self._expired = True
             self._task.cancel()
-
-
-def _current_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task

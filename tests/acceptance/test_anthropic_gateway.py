@@ -12,7 +12,16 @@ from tests.acceptance.conftest import TOOLS as TOOL_MODULE
 from tests.acceptance.conftest import application
 from tests.acceptance.said import Said, Tokens, calling
 from tests.acceptance.services import SERVICES
-from tests.upstream import FIXTURES, Reply, Upstream, anthropic_answer, chat_answer, fixture, json_reply
+from tests.upstream import (
+    FIXTURES,
+    Reply,
+    Upstream,
+    anthropic_answer,
+    anthropic_frames,
+    chat_answer,
+    fixture,
+    json_reply,
+)
 
 PIXEL = base64.b64encode(
     bytes.fromhex(
@@ -540,6 +549,24 @@ def test_an_overloaded_service_is_tried_again_before_the_first_word(preset, upst
         _, message = streamed(client)
     assert message.content[-1].text == "Hi."
     assert len(upstream.requests) == 2
+
+
+def test_a_service_that_falls_silent_in_mid_answer_is_not_waited_for(upstream, palaver):
+    with palaver(local(upstream, "timeouts = { between_events = 0.3 }")) as client:
+        upstream.reply([*chat_answer("Half")[:2], "hold"])
+        with pytest.raises(anthropic.APIError, match="next word"):
+            streamed(client)
+
+
+@pytest.mark.parametrize("searches", ["3", [3], 10**400], ids=["text", "list", "huge"])
+def test_a_number_of_searches_that_is_none_ends_the_answer_as_the_services_fault(upstream, palaver, searches):
+    events = [json.loads(line) for line in (FIXTURES / "anthropic/text.jsonl").read_text().split("\n") if line]
+    end = next(event for event in events if event["type"] == "message_delta")
+    end["usage"]["server_tool_use"] = {"web_search_requests": searches}
+    with palaver(claude(upstream, "prices = { input = 1, output = 1, search = 1 }", name="claude")) as client:
+        upstream.reply(anthropic_frames(events))
+        answer = client.post("/v1/chat/completions", json={"model": "claude", "messages": QUESTION})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "provider_broken")
 
 
 def test_an_error_right_behind_the_start_is_an_http_status(upstream, palaver):

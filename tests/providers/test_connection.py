@@ -126,8 +126,10 @@ async def test_a_connection_that_the_service_has_closed_meanwhile_is_not_used() 
         assert service.connections == 2
 
 
-async def test_a_connection_that_breaks_under_a_request_was_an_old_one_and_a_new_one_is_asked() -> None:
-    """As after a laptop has slept: nothing has told us that all are closed."""
+async def test_after_a_connection_has_broken_under_a_request_none_of_its_age_is_used() -> None:
+    """As after a laptop has slept: nothing has told us that all are closed. A request that may have been heard is not
+    sent again.
+    """
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await heard(reader)
@@ -135,8 +137,11 @@ async def test_a_connection_that_breaks_under_a_request_was_an_old_one_and_a_new
         await reader.read(1)
 
     async with asking(play) as (service, ask):
-        open_at_once = [await ask() for _ in range(4)]
+        open_at_once = await asyncio.gather(*(ask() for _ in range(4)))
         assert [await whole(response) for response in open_at_once] == [b"ok"] * 4
+        assert service.connections == 4
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await ask()
         assert service.connections == 4
         assert await whole(await ask()) == b"ok"
         assert service.connections == 5

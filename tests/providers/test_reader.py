@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from math import inf
 
+import httpx2
 import pytest
 
 from app.core.errors import AppError, ProviderBroken, ProviderTimeout
@@ -140,6 +141,34 @@ async def test_the_whole_answer_has_its_limit_on_the_short_way_too(upstream: Ups
 @pytest.mark.parametrize("takes_words", [True, False])
 async def test_of_several_reads_in_one_step_of_the_event_loop_nothing_is_lost(takes_words: bool) -> None:
     """As uvloop makes them of what a fast service has sent meanwhile: the task of the reader had no time to wake."""
+    told, error = await arriving_at_once(chat_answer(*WORDS), None, takes_words=takes_words)
+    assert text_of(told) == "".join(WORDS)
+    assert sum(isinstance(event, ModelFinish) for event in told) == 1
+    assert error is None
+
+
+async def test_a_connection_that_breaks_in_the_read_of_the_end_breaks_nothing() -> None:
+    told, error = await arriving_at_once([b"".join(chat_answer(*WORDS))], httpx2.ReadError("broken"))
+    assert text_of(told) == "".join(WORDS)
+    assert sum(isinstance(event, ModelFinish) for event in told) == 1
+    assert error is None
+
+
+async def test_what_came_in_the_read_in_which_a_connection_broke_is_told_before_that() -> None:
+    half, broken = b"".join(chat_answer(*WORDS, finish=None)), httpx2.ReadError("broken")
+    told, error = await arriving_at_once([half], broken)
+    assert text_of(told) == "".join(WORDS)
+    assert error is broken
+
+
+def text_of(events: Sequence[ModelEvent]) -> str:
+    return "".join(event.delta for event in events if isinstance(event, TextDelta))
+
+
+async def arriving_at_once(
+    frames: Sequence[bytes], end: httpx2.ReadError | None, *, takes_words: bool = False
+) -> tuple[Sequence[ModelEvent], httpx2.ReadError | None]:
+    """What a reader tells of them, and with which error it ends."""
     body = ReceivedBody(Connection(lambda connection: None))
     failures = Failures("mine", endpoint(Preset("mine", "openai-chat", base_url="http://127.0.0.1/v1"), {}))
     answer = OpenAIChatAnswer("openai-chat", Dialect(), Unmapped())
@@ -153,14 +182,17 @@ async def test_of_several_reads_in_one_step_of_the_event_loop_nothing_is_lost(ta
         return True
 
     def arrive() -> None:
-        for frame in chat_answer(*WORDS):
+        for frame in frames:
             body.arrived(frame)
-        body.finish(None)
+        body.finish(end)
 
     reader.offer_to(at_once)
     asyncio.get_running_loop().call_soon(arrive)
-    while events := await reader.next():
-        told += events
-    await reader.close()
-    assert "".join(event.delta for event in told if isinstance(event, TextDelta)) == "".join(WORDS)
-    assert sum(isinstance(event, ModelFinish) for event in told) == 1
+    try:
+        while events := await reader.next():
+            told += events
+    except httpx2.ReadError as error:
+        return told, error
+    finally:
+        await reader.close()
+    return told, None

@@ -62,6 +62,23 @@ async def test_a_limit_in_the_past_is_over_at_once() -> None:
         await asyncio.Event().wait()
 
 
+async def test_a_limit_holds_for_whoever_waits() -> None:
+    """An answer may begin in one task and go on in another."""
+
+    async def begin() -> Watch:
+        watch = Watch()
+        with watch.until(soon(60)):
+            await asyncio.sleep(0)
+        return watch
+
+    watch = await asyncio.create_task(begin())
+    with pytest.raises(TimeoutError), watch.until(soon(0.01)):
+        await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
 async def test_being_cancelled_is_not_a_timeout() -> None:
     started = asyncio.Event()
 
