@@ -15,6 +15,22 @@ from playwright.sync_api import Locator, Page, expect
 from tests.server_process import ServerProcess
 
 
+def until(page: Page, test: str, argument: Any = None) -> None:
+    """Wait until a JavaScript function says yes to `argument`. Playwright's own `wait_for_function` evaluates a text
+    again and again, which the page's security policy forbids.
+    """
+    page.evaluate(
+        f"""async (argument) => {{
+            const test = {test}, end = Date.now() + 30_000;
+            while (!test(argument)) {{
+                if (Date.now() > end) throw new Error("it has never come true");
+                await new Promise((again) => setTimeout(again, 20));
+            }}
+        }}""",
+        argument,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Chat:
     page: Page
@@ -56,7 +72,7 @@ class Chat:
 
     def until(self, expression: str) -> None:
         """Wait for what the page comes to on its own time, such as where it has scrolled to."""
-        self.page.wait_for_function(expression)
+        until(self.page, f"() => {expression}")
 
     def settle(self) -> None:
         """Let the browser paint what it knows."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
-from e2e.chat_page import Chat
+from e2e.chat_page import Chat, until
 from tests.server_process import ServerProcess
 from tests.upstream import Gate, Upstream, chat_answer, json_reply
 
@@ -78,9 +78,10 @@ def parts(chat: Chat) -> list[Mapping[str, Any]]:
 
 
 def wait_for_the_draft(chat: Chat, text: str) -> None:
-    chat.page.wait_for_function(
+    until(
+        chat.page,
         "text => Object.entries(localStorage).some(([k, v]) => k.startsWith('draft:') && JSON.parse(v).text === text)",
-        arg=text,
+        text,
     )
 
 
@@ -203,7 +204,7 @@ def test_a_message_waits_for_its_files(chat: Chat, context: BrowserContext) -> N
     context.route("**/api/ai/files*", lambda route: held.append(route))
     with chat.page.expect_request("**/api/ai/files*"):
         attach(chat, file("a.txt", "text/plain", b"fine"))
-    chat.page.wait_for_function("document.querySelector('#attachments [aria-busy]')")
+    chat.until("document.querySelector('#attachments [aria-busy]')")
     chat.box.fill("say hi")
     chat.box.press("Enter")
     expect(chat.page.get_by_text("sent as soon as its files have arrived")).to_be_visible()

@@ -218,7 +218,7 @@ def test_who_wants_no_motion_gets_none(chat: Chat, upstream: Upstream) -> None:
     chat.open("fake-openai")
     chat.send("Write")
     expect(chat.page.locator(".waiting")).to_be_visible()
-    chat.page.wait_for_function("document.getAnimations().some(animation => animation.playState === 'running')")
+    chat.until("document.getAnimations().some(animation => animation.playState === 'running')")
     chat.page.emulate_media(reduced_motion="reduce")
     chat.until("document.getAnimations().length === 0")
     gate.open()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Request, Route, expect
 
-from e2e.chat_page import Chat
+from e2e.chat_page import Chat, until
 from tests.server_process import ROOT
 from tests.upstream import Gate, Upstream, chat_answer, chat_chunk, chat_frames
 
@@ -120,7 +120,7 @@ def expect_rendered(place: Locator, is_rendered: bool = True) -> None:
     """What comes near the screen is rendered with the next frame, as what has left it is not."""
     page, handle = place.page, place.element_handle()
     test = "([element, wanted]) => element.checkVisibility({ contentVisibilityAuto: true }) === wanted"
-    page.wait_for_function(test, arg=[handle, is_rendered])
+    until(page, test, [handle, is_rendered])
 
 
 @pytest.fixture(params=[10, LONG])
